@@ -100,7 +100,10 @@ class Running:
 
 @asynccontextmanager
 async def running(data_dir: Path, checkout: Checkout, **settings: str) -> AsyncIterator[Running]:
-    """`latentry serve` as soon as a worker can draw; when the block ends, it has stopped."""
+    """`latentry serve` as soon as a worker can draw; when the block ends, it has stopped.
+
+    `settings`: by their variables, before those of this process.
+    """
     port, log = free_port(HOST), data_dir / "log"
     chosen = {"LATENTRY_COMPILE": "off"} | os.environ | settings
     places = {"LATENTRY_DATA_DIR": str(data_dir), "LATENTRY_PORT": str(port)}
@@ -109,7 +112,7 @@ async def running(data_dir: Path, checkout: Checkout, **settings: str) -> AsyncI
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", TETHER, "service", str(GRACE_S),
             checkout.python, "-m", "latentry", "serve",
-            cwd=checkout.root, env=demo_env(chosen) | places,
+            cwd=checkout.root, env=demo_env(chosen) | settings | places,
             stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
         served = Running(f"http://{HOST}:{port}", process, log)

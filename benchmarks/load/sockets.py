@@ -20,6 +20,7 @@ from itertools import cycle
 from typing import Any, Final
 
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_URL: Final = re.compile(rb'"url":"https?://[^/"]+(/[^"]+)"')
 _END: Final = b"\r\n\r\n"
 _ANSWER: Final = b"HTTP/1.1 202 Accepted\r\ncontent-length: 1000\r\n\r\n" + 1000 * b" "
 _BUFFER: Final = 65_536
@@ -29,7 +30,8 @@ _BUFFER: Final = 65_536
 class Load:
     """So many callers of one address, each with the next of these requests when it has an answer.
 
-    Answers of the first `warm_s` seconds are not counted.
+    Answers of the first `warm_s` seconds are not counted. `reads_pictures`: an answer is not whole
+    before the picture whose URL it has is read too, by the same connection.
     """
 
     port: int
@@ -38,6 +40,7 @@ class Load:
     for_s: float
     warm_s: float = 0.5
     host: str = "127.0.0.1"
+    reads_pictures: bool = False
 
 
 @dataclass(slots=True)
@@ -71,10 +74,12 @@ class Caller:
         self._requests = requests
         self._received = b""
         self._sent_s = 0.0
+        self._reads_pictures = load.reads_pictures
+        self._is_picture = False  # what comes is one
 
     def ask(self) -> None:
         """Send the next request."""
-        self._received = b""
+        self._received, self._is_picture = b"", False
         self._sent_s = time.perf_counter()
         self.socket.sendall(next(self._requests))
 
@@ -88,7 +93,12 @@ class Caller:
         length = _LENGTH.search(self._received, 0, head + 2) if head >= 0 else None
         if length is None or len(self._received) < head + len(_END) + int(length[1]):
             return None
-        return self._received[9:12].decode(), time.perf_counter() - self._sent_s
+        status = self._received[9:12].decode()
+        if self._reads_pictures and not self._is_picture and (url := _URL.search(self._received)):
+            self._received, self._is_picture = b"", True
+            self.socket.sendall(b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % url[1])
+            return None
+        return status, time.perf_counter() - self._sent_s
 
 
 def drive(load: Load) -> Counted:

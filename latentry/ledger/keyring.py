@@ -104,7 +104,7 @@ def authorize(presented: ApiKey | None) -> Command[Authorization]:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Requests that a key could make at once, how many are left, when one and all are back."""
+    """Requests that a key could make at once, how many are left; ms until the least, and all."""
 
     count: int
     left: int = 0
@@ -112,9 +112,12 @@ class Taken:
     full_ms: int = 0
 
 
-def take_more(id: str, count: int) -> Command[Taken]:
-    """Take several requests of this key, or as many as it has left. It takes them once."""
-    args = (id, count, secrets.token_hex(8))
+def take_more(id: str, count: int, *, least: int = 1) -> Command[Taken]:
+    """Take several requests of this key, or as many as it has left, if these are the `least`.
+
+    It takes them once.
+    """
+    args = (id, count, secrets.token_hex(8), least)
     return Command("keyring/take_more", args, lambda answer: Taken(*answer))
 
 

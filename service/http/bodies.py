@@ -15,7 +15,7 @@ M = TypeVar("M", bound=BaseModel)
 
 LARGE_BYTES: Final = 256 * 1024  # above it, only pictures may be; and a thread parses it
 _BASE64: Final = b";base64,"
-_MAX_PICTURES: Final = 16
+_MAX_PICTURES: Final = 64  # ten keyframes with a picture, a mask and four controls each
 # A text that is base64 alone, with JSON's escapes of slashes and line ends: AUTOMATIC1111's clients
 # send pictures so. Whatever is around it, no part of it can be more than one text.
 _BARE_BASE64: Final = re.compile(rb'"(?:[A-Za-z0-9+/=]++|\\[/nr])*+"')

@@ -1,9 +1,11 @@
 """Image prompts through the whole service: a file and its encoder in a folder, pictures, pixels."""
 
+import base64
 import io
 from pathlib import Path
 
 import numpy as np
+import openai
 import pytest
 from PIL import Image
 
@@ -62,6 +64,37 @@ def test_an_image_is_drawn_after_pictures(
     file = Image.open(io.BytesIO(client.download(job.images[0])))
     line = f'Image prompts: "ip-adapter [{prompt.sha256[:12]}]: 0.6 {prompt.image.pixel_sha256}"'
     assert line in file.text["parameters"]  # type: ignore[attr-defined]
+
+
+def test_a_further_picture_of_openais_edit_is_the_native_image_prompt(
+    client: Client, stack: Stack, photos: list[bytes]
+) -> None:
+    own = FIELDS | {"provenance": "none"}
+    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="any", max_retries=0) as sdk:
+
+        def edited(pictures: list[bytes], **more: object) -> bytes:
+            answer = sdk.images.edit(
+                image=pictures, prompt=PROMPT, model="shapes", size="128x128",
+                response_format="b64_json",
+                extra_body={name: value for name, value in own.items() if name != "model"} | more,
+            )  # fmt: skip
+            return base64.b64decode(answer.data[0].b64_json or "")
+
+        both, alone = edited(photos), edited(photos[:1])
+        plus = edited(photos, reference_adapter="ip-adapter-plus", reference_weight=0.3)
+        stream = sdk.images.edit(
+            image=photos, prompt=PROMPT, model="shapes", size="128x128", stream=True,
+            extra_body={name: value for name, value in own.items() if name != "model"},
+        )  # fmt: skip
+        assert base64.b64decode(list(stream)[-1].b64_json) == both
+    assert len({both, alone, plus}) == 3, "the reference changes the picture"
+    for drawn, id, weight in ((both, "ip-adapter", 0.6), (plus, "ip-adapter-plus", 0.3)):
+        native = client.generate(
+            PROMPT, image=photos[0], width=128, height=128, resize_mode="crop",
+            prompt_syntax="plain", **own,
+            image_prompts=[{"id": id, "image": photos[1], "weight": weight}],
+        )  # fmt: skip
+        assert client.download(native.images[0]) == drawn
 
 
 def test_the_catalogue_says_what_there_is(client: Client) -> None:

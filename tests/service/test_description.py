@@ -142,13 +142,45 @@ def test_a_new_route_has_its_failures_and_must_bring_an_example() -> None:
         test_an_operation_has_words_a_tag_and_examples(operation)
 
 
+@pytest.mark.parametrize(
+    "path", ["generations", "interpolations", "upscales", "clips", "captions", "controls"]
+)
+def test_the_examples_of_a_jobs_route_are_of_one_job_of_its_kind(path: str) -> None:
+    route = document()["paths"][f"/v1/{path}"]["post"]
+    sent = route["requestBody"]["content"]["application/json"]["example"]
+    accepted = route["responses"]["202"]["content"]["application/json"]["example"]
+    ends = route["responses"]["200"]["content"]["application/json"]["examples"]
+    job, estimate = ends["Job"]["value"], ends["Estimate"]["value"]
+    assert (accepted["status"], accepted["images"]) == ("queued", [])
+    assert (job["status"], estimate["cost"]) == ("succeeded", job["cost"])
+    assert f"{job['kind']}s" == f"{accepted['kind']}s" == path
+    asked = job["request"]
+    assert accepted["request"] == asked
+    if path == "captions":
+        assert (job["images"], accepted.get("caption")) == ([], None)
+        assert job["caption"]
+        return
+    if path == "controls":
+        assert asked["preprocess"] == sent["preprocess"]
+        assert job["images"][0]["width"] == sent["width"]
+        return
+    if path == "upscales":
+        assert asked["scale"] == sent["scale"]
+        assert job["images"][0]["width"] == asked["image"]["width"] * sent["scale"]
+        return
+    assert asked["prompt"] == sent.get("from", sent)["prompt"]
+    assert len(job["images"]) == sent.get("frames", 1)
+    if path == "interpolations":
+        to = asked["interpolation"]["to"]
+        assert (to["prompt"], to["seed"]) == (sent["to"]["prompt"], sent["to"]["seed"])
+    if "output" in sent:
+        assert job["outputs"][-1]["content_type"] == f"image/{sent['output']}"
+
+
 def test_an_example_is_of_the_state_that_its_answer_has():
     def example(path: str, status: str, media: str = "application/json") -> Any:
         return document()["paths"][path]["post"]["responses"][status]["content"][media]["example"]
 
-    for path in ("generations", "interpolations", "upscales", "controls", "captions", "clips"):
-        accepted = example(f"/v1/{path}", "202")
-        assert (accepted["status"], accepted["images"]) == ("queued", [])
     assert example("/v1/generations/{job_id}/cancel", "200")["status"] == "canceled"
     for path, name in (("generations", "image_generation"), ("edits", "image_edit")):
         stream = example(f"/v1/images/{path}", "200", "text/event-stream")

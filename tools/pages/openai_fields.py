@@ -26,8 +26,11 @@ ROUTES: Final[Mapping[str, type[AnyImagesRequest]]] = {
 }
 # What requests to OpenAI's door declare themselves is OpenAI's.
 _SHARED: Final = [n for n in OwnFields.model_fields if n not in AnyImagesRequest.__annotations__]
-# Of generations these are ours, named as in `POST /v1/generations`.
-_OURS: Final[Mapping[type[AnyImagesRequest], set[str]]] = {ImagesRequest: {"image", "mask"}}
+# Of one route alone these are ours; those of generations are named as in `POST /v1/generations`.
+_OURS: Final[Mapping[type[AnyImagesRequest], set[str]]] = {
+    ImagesRequest: {"image", "mask"},
+    EditRequest: {"reference_adapter", "reference_weight"},
+}
 
 
 def openai_fields(model: type[AnyImagesRequest]) -> dict[str, FieldInfo]:
@@ -42,17 +45,23 @@ def own_fields(model: type[AnyImagesRequest]) -> list[str]:
     return [name for name in model.model_fields if name not in openai_fields(model)]
 
 
+def _only(model: type[AnyImagesRequest]) -> list[str]:
+    """Those that all routes' requests do not have."""
+    return [name for name in own_fields(model) if name not in OwnFields.model_fields]
+
+
 def section() -> str:
     """What the page has between both marks."""
     fields = {route: openai_fields(model) for route, model in ROUTES.items()}
     refused = [n for n in GenerationRequest.model_fields if n not in ImagesRequest.model_fields]
-    only_here = [n for n in own_fields(ImagesRequest) if n not in _SHARED]
     parts = [
         *table("OpenAI's field", fields, ROUTES),
         "",
         *wrapped("**Ours, obeyed** on all three routes:", map(code, _SHARED)),
         "",
-        *wrapped("On generations too:", map(code, only_here)),
+        *wrapped("On generations too:", map(code, _only(ImagesRequest))),
+        "",
+        *wrapped("On edits too:", map(code, _only(EditRequest))),
         "",
         *wrapped("**Ours, refused** by name:", map(code, refused)),
     ]

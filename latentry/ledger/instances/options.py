@@ -22,7 +22,7 @@ def get_options(whose: InstanceRef) -> Command[str | None]:
     return Command("instances/get_options", args, lambda answer: answer or None)
 
 
-def set_options(whose: InstanceRef, options: str) -> Command[bool]:
-    """Set all options, as JSON."""
-    args = (whose.tenant, whose.key_id, OPTIONS_TTL_MS, options)
+def set_options(whose: InstanceRef, options: str, *, known: str | None) -> Command[bool]:
+    """Set all options, as JSON. False, and nothing is set, if they are no longer as was `known`."""
+    args = (whose.tenant, whose.key_id, OPTIONS_TTL_MS, options, known or "")
     return Command("instances/set_options", args, bool)

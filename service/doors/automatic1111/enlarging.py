@@ -1,8 +1,6 @@
 """Pictures of the extras tab as upscales, and their ends as answers."""
 
-import asyncio
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,11 +11,11 @@ from latentry.contracts import UpscaleRequest
 from latentry.contracts.upscales import UPSCALER_ID
 from latentry.errors import UnknownUpscaler
 from latentry.ledger import Accepted, JobRecord
-from latentry.ledger.files import PREFIX as FILE_PREFIX
 from service.access.auth import Caller
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.requests.extras import AnyExtra
 from service.doors.automatic1111.several import accepted_each, ended_each
+from service.doors.automatic1111.translation.names import is_none
 from service.doors.automatic1111.translation.refusals import is_asked, refuse, refused_as
 from service.doors.fates import Fate, with_fate
 from service.doors.naming import named_as_sent
@@ -72,17 +70,6 @@ async def _accepted(
     return await accepted_each(gateway, caller, request, pictures, one, idempotency_key)
 
 
-async def itself(gateway: Gateway, caller: Caller, picture: str) -> str:
-    """The base64 of a picture as it is, which is what the upscaler `None` makes of it."""
-    if picture.startswith(FILE_PREFIX):
-        record = await gateway.files.record(caller.tenant, picture)
-        png = await gateway.files.content(record.ref)
-    else:
-        async with gateway.inputs.sent(caller.tenant, picture) as data:
-            png = (await gateway.intake.take(data, caller.tenant)).png
-    return (await asyncio.to_thread(b64encode, png)).decode()
-
-
 async def _scale(gateway: Gateway, caller: Caller, body: AnyExtra, picture: str) -> float:
     if body.resize_mode == 0:
         return body.upscaling_resize
@@ -107,6 +94,8 @@ def _request(fields: dict[str, Any], names: Mapping[str, str]) -> UpscaleRequest
 
 
 def _refuse_impossible(body: AnyExtra) -> None:
+    if is_none(body.upscaler_1):  # returning the picture would be reading files, and past quotas
+        refuse("upscaler_1", "None changes nothing; name another of GET /sdapi/v1/upscalers.")
     for name, here in with_fate(type(body), Fate.REFUSED).items():
         if is_asked(getattr(body, name), here):
             refuse(name, refused_as(type(body).model_fields[name].description))

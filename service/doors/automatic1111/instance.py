@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from latentry.contracts import JobStatus
+from latentry.errors import LatentryError
 from latentry.ledger import CatalogueEntry, JobRef, commands, instances
 from latentry.ledger.instances import InstanceRef, Task, TaskPreview, Tasks
 from service.access.auth import Caller
@@ -34,22 +35,31 @@ class Instance:
 
     async def options(self) -> Options:
         """What the key has set."""
-        text = await self.gateway.ledger.run(instances.get_options(self.ref))
+        return self._read(await self._text())
+
+    async def set(self, fields: Mapping[str, Any]) -> None:
+        """Set those options that are known. Raises InvalidRequest, UnknownModel or NoModel."""
+        is_set = False
+        while not is_set:  # others of the key's may be set meanwhile
+            text = await self._text()
+            options = self._read(text).with_these(dict(fields))
+            refuse_options(options)
+            if fields.get("sd_model_checkpoint") is not None:
+                await self.entry(options.sd_model_checkpoint)
+            changed = options.model_dump_json(exclude_defaults=True)
+            is_set = await self.gateway.ledger.run(
+                instances.set_options(self.ref, changed, known=text)
+            )
+
+    async def _text(self) -> str | None:
+        return await self.gateway.ledger.run(instances.get_options(self.ref))
+
+    def _read(self, text: str | None) -> Options:
         try:
             return Options.model_validate_json(text or "{}")
         except ValidationError:  # of another version, whose bounds were others
             log.warning("instance.unreadable", key=self.ref.key_id)
             return Options()
-
-    async def set(self, fields: Mapping[str, Any]) -> None:
-        """Set those options that are known. Raises InvalidRequest, UnknownModel or NoModel."""
-        options = (await self.options()).with_these(dict(fields))
-        refuse_options(options)
-        if fields.get("sd_model_checkpoint") is not None:
-            await self.entry(options.sd_model_checkpoint)
-        await self.gateway.ledger.run(
-            instances.set_options(self.ref, options.model_dump_json(exclude_defaults=True))
-        )
 
     async def entry(self, name: str | None) -> CatalogueEntry:
         """The model of this name, or the default one. Raises UnknownModel or NoModel."""
@@ -59,9 +69,16 @@ class Instance:
         return checkpoint(name, known, settings)
 
     async def enter(self, job: JobRef, task_id: str | None) -> None:
-        """A job of this key was created, or found."""
+        """A job of this key was created, or found.
+
+        If that fails, the client gets its images all the same: nobody else could fetch them. Only
+        progress and interruption do not know of the job.
+        """
         id = task_id or f"task({job.id.removeprefix('gen_')})"
-        await self.gateway.ledger.run(instances.enter_task(self.ref, job, id))
+        try:
+            await self.gateway.ledger.run(instances.enter_task(self.ref, job, id))
+        except LatentryError as error:
+            log.warning("instance.not_entered", job=job.id, code=error.code)
 
     async def tasks(self) -> Tasks:
         """Its latest jobs."""

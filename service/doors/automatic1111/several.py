@@ -13,6 +13,7 @@ from latentry.ledger import Accepted, JobRecord, commands, keyring
 from latentry.ledger.accounts import NO_KEY
 from service.access.auth import Caller, rate_limit_headers
 from service.doors.automatic1111.instance import Instance
+from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.ends import failed
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
@@ -36,9 +37,9 @@ async def accepted_each(
     """The job of each picture, or what refuses the first that is refused, and none of them.
 
     Each counts as a request of the key's rate. With an idempotency key each has one of its own:
-    the header's with its number. Raises RateLimited, and what `submit` does.
+    the header's with its number. Raises what `_count` and `submit` do.
     """
-    await _count(gateway, caller, request, len(pictures))
+    await _count(gateway, caller, request, pictures)
 
     async def one(number: int, at: str, picture: str) -> Accepted:
         key = idempotency_key
@@ -81,12 +82,22 @@ async def ended_each(
     return records
 
 
-async def _count(gateway: Gateway, caller: Caller, request: Request, jobs: int) -> None:
-    if caller.key_id == NO_KEY or jobs == 1:
+async def _count(
+    gateway: Gateway, caller: Caller, request: Request, pictures: Mapping[str, str]
+) -> None:
+    """Take the requests of the key's rate for all pictures, or none.
+
+    Raises RateLimited, or UnsupportedField where the key can never make as many.
+    """
+    allowance, more = caller.allowance, len(pictures) - 1
+    if caller.key_id == NO_KEY or not more:
         return
-    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, jobs - 1))
-    request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
-    if taken.count < jobs - 1:
+    if allowance.per_minute and more >= allowance.burst:
+        field = next(iter(pictures)).partition("/")[0]
+        refuse(field, f"The key's rate allows {allowance.burst} at once.")
+    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, more, least=more))
+    request.state.headers = rate_limit_headers(allowance, taken.left, taken.full_ms)
+    if not taken.count:
         raise RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
 
 

@@ -9,7 +9,8 @@ from latentry.contracts import ControlRequest
 from service.access.auth import MayWrite
 from service.doors.answers import PICTURE, body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import ACCEPTED, Prefer, create
+from service.doors.native.creating import Prefer, accepted, create
+from service.doors.native.examples.kinds import CONTROL
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -23,7 +24,7 @@ router = APIRouter(tags=[Tag.CONTROLS], dependencies=[ACCEPTS_JSON], route_class
 
 @router.post(
     PATH,
-    **ACCEPTED,
+    **accepted(CONTROL),
     openapi_extra=body_schema(ControlRequest, _EXAMPLE),
 )
 async def create_control(

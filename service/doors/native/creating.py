@@ -1,7 +1,7 @@
 """Jobs of any kind come from one kind of call: its headers, what it answers, and when."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import Header, Request
 from starlette.responses import Response
@@ -9,8 +9,8 @@ from starlette.responses import Response
 from latentry.contracts import Estimate, Job
 from latentry.ledger import Accepted
 from service.access.auth import Caller
-from service.doors.answers import Responses, json_response
-from service.doors.native.examples import QUEUED
+from service.doors.answers import json_response
+from service.doors.native.examples.jobs import estimated, queued
 from service.doors.submit import estimate, submit
 from service.doors.wait import created_and_ended
 from service.gateway import Gateway
@@ -19,17 +19,28 @@ from service.http.body_room import release_body
 from service.jobs import inputs
 from service.jobs.ids import new_ref
 
-_RESPONSES: Final[Responses] = {
-    200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."},
-    202: {"content": {"application/json": {"example": QUEUED}}},
-}
-# Of every route that creates a job.
-ACCEPTED: Final[dict[str, Any]] = {
-    "status_code": 202,
-    "response_model": Job,
-    "response_description": "Job accepted.",
-    "responses": _RESPONSES,
-}
+
+def accepted(job: Job) -> dict[str, Any]:
+    """What FastAPI is told of a route that creates such jobs as this one."""
+    ends = {type(one).__name__: {"value": _json(one)} for one in (job, estimated(job))}
+    done = {
+        "model": Job | Estimate,
+        "description": "Job finished, or the `dry_run` estimate.",
+        "content": {"application/json": {"examples": ends}},
+    }
+    waiting = {"content": {"application/json": {"example": _json(queued(job))}}}
+    return {
+        "status_code": 202,
+        "response_model": Job,
+        "response_description": "Job accepted.",
+        "responses": {200: done, 202: waiting},
+    }
+
+
+def _json(one: Job | Estimate) -> Any:
+    return one.model_dump(mode="json", by_alias=True)
+
+
 Prefer = Annotated[
     list[str] | None,
     Header(

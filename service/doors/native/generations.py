@@ -16,8 +16,9 @@ from service.access.auth import MayRead, MayWrite
 from service.doors import etags
 from service.doors.answers import Responses, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import ACCEPTED, Prefer, create
+from service.doors.native.creating import Prefer, accepted, create
 from service.doors.native.examples import CANCELED
+from service.doors.native.examples.jobs import JOB
 from service.doors.native.pages import cursors
 from service.doors.native.pages.query import JobQuery
 from service.doors.native.tags import Tag
@@ -50,7 +51,7 @@ Wait = Annotated[
 @router.post(
     "",
     tags=[Tag.IMAGES],
-    **ACCEPTED,
+    **accepted(JOB),
     openapi_extra=body_schema(GenerationRequest),
 )
 async def create_generation(

@@ -9,7 +9,8 @@ from latentry.contracts import InterpolationRequest
 from service.access.auth import MayWrite
 from service.doors.answers import body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import ACCEPTED, Prefer, create
+from service.doors.native.creating import Prefer, accepted, create
+from service.doors.native.examples.kinds import INTERPOLATION
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -27,14 +28,14 @@ router = APIRouter(
 _EXAMPLE: Final = {
     "from": {"prompt": "a red circle on a blue background", "seed": 1},
     "to": {"prompt": "a green square on a white background", "seed": 2},
-    "frames": 9,
+    "frames": 4,
     "output": "webp",
 }
 
 
 @router.post(
     "",
-    **ACCEPTED,
+    **accepted(INTERPOLATION),
     openapi_extra=body_schema(InterpolationRequest, _EXAMPLE),
 )
 async def create_interpolation(

@@ -9,7 +9,8 @@ from latentry.contracts import UpscaleRequest, UpscalerList
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PICTURE, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import ACCEPTED, Prefer, create
+from service.doors.native.creating import Prefer, accepted, create
+from service.doors.native.examples.kinds import UPSCALE
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -23,7 +24,7 @@ router = APIRouter(tags=[Tag.UPSCALING], dependencies=[ACCEPTS_JSON], route_clas
 
 @router.post(
     PATH,
-    **ACCEPTED,
+    **accepted(UPSCALE),
     openapi_extra=body_schema(UpscaleRequest, _EXAMPLE),
 )
 async def create_upscale(

@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from latentry.contracts import JobStatus, ModelCard
-from latentry.ledger import Accepted, JobRecord
+from latentry.ledger import Accepted, CatalogueEntry, JobRecord
 from service.access.auth import Caller
 from service.doors.encoded import begun
 from service.doors.ends import failed
@@ -45,8 +45,8 @@ async def draw(
     body = await reading
     wanted, keep = Wanted.of(body), idempotency_key is not None
     with named_as_sent(wanted.names):
-        card = await _card(gateway, body)
-        own = generation_request(body, card, await _size(gateway, caller, body, card))
+        entry = await _entry(gateway, body)
+        own = generation_request(body, entry, await _size(gateway, caller, body, entry.card))
     del body, reading
     ref = new_ref(caller.tenant)
     submission = submit(gateway, caller, own, idempotency_key, ref, is_low=wanted.is_low)
@@ -73,11 +73,11 @@ async def _submitted(request: Request, wanted: Wanted, submission: Awaitable[Acc
     return accepted
 
 
-async def _card(gateway: Gateway, body: AnyImagesRequest) -> ModelCard:
+async def _entry(gateway: Gateway, body: AnyImagesRequest) -> CatalogueEntry:
     model = gateway.settings.default_model
     if names_a_model(body):
         model = body.model or ""
-    return choose(model, await gateway.catalogue.entries(including=model)).card
+    return choose(model, await gateway.catalogue.entries(including=model))
 
 
 async def _size(

@@ -3,9 +3,11 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from latentry.contracts.fields.adapters.image_prompt import ImagePromptWeight
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.contracts.fields.bounds import MAX_USER_CHARS
 from latentry.contracts.wire import RequestModel
 from service.doors.fates import IGNORED, MAPPED, OBEYED, REFUSED, Fate, Here
@@ -163,7 +165,8 @@ EditedImages = Annotated[
     Field(
         max_length=MAX_IMAGES,
         description="The picture: PNG, JPEG or WebP as the form part `image` or `image[]`, or a"
-        " file id, `data:` or `https:` URL. More than one is refused: the models take one.",
+        " file id, `data:` or `https:` URL. Of several the first is edited, and an IP-Adapter reads"
+        " the others; variations take one.",
     ),
 ]
 References = Annotated[
@@ -173,6 +176,17 @@ References = Annotated[
         max_length=MAX_IMAGES,
         description="The same in JSON: {`image_url`} or {`file_id`}.",
     ),
+]
+ReferenceAdapter = Annotated[
+    Annotated[str, StringConstraints(pattern=ADAPTER_ID)] | None,
+    Field(
+        description="Which IP-Adapter of `GET /v1/adapters` reads the pictures after the first. If"
+        " omitted, the first of the model's by id that is not for faces by its name."
+    ),
+]
+ReferenceWeight = Annotated[
+    ImagePromptWeight | None,
+    Field(description="How much each of those pictures counts; 0.6 if omitted."),
 ]
 Mask = Annotated[
     ImageReference | None,

@@ -3,7 +3,7 @@
 from latentry.contracts import GenerationRequest, ModelCard, OutputFormat
 from latentry.errors import UnsupportedField
 from service.doors.fates import Fate, with_fate
-from service.doors.openai.requests import AnyImagesRequest
+from service.doors.openai.requests import AnyImagesRequest, VariationRequest
 
 
 def refuse_impossible(body: AnyImagesRequest, card: ModelCard) -> None:
@@ -15,14 +15,8 @@ def refuse_impossible(body: AnyImagesRequest, card: ModelCard) -> None:
         if value is not None and value not in here.unless:
             why = type(body).model_fields[name].description or ""
             _refuse(name, why.rpartition("efused: ")[2].capitalize())
-    sent = 0
-    for name in ("image", "images"):
-        pictures = getattr(body, name, None)
-        sent += len(pictures) if isinstance(pictures, tuple) else 0
-        if sent > 1:
-            _refuse(
-                name, "The models take one picture; show others to an IP-Adapter by image_prompts."
-            )
+    if isinstance(body, VariationRequest) and len(body.image) > 1:
+        _refuse("image", "A variation is of one picture.")
     _refuse_our_other_fields(body)
 
 

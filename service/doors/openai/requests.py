@@ -1,6 +1,6 @@
 """OpenAI's requests as models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -75,6 +75,8 @@ class EditRequest(AnyImagesRequest):
     images: fields.References | None = None
     mask: fields.Mask = None
     markup: fields.Markup = None
+    reference_adapter: fields.ReferenceAdapter = None
+    reference_weight: fields.ReferenceWeight = None
 
     @model_validator(mode="before")
     @classmethod
@@ -87,14 +89,37 @@ class EditRequest(AnyImagesRequest):
     @property
     def pictures(self) -> Mapping[str, str]:
         """See AnyImagesRequest; of several images the first."""
-        first = (*(self.image or ()), *(self.images or ()))[0]
         mask = None if self.mask is None else self.mask.reference
-        return _without_none({"image": first.reference, "mask": mask})
+        return _without_none({"image": self._every[0][1], "mask": mask})
+
+    @property
+    def references(self) -> Sequence[tuple[str, str]]:
+        """The further pictures: where each was sent, such as `images/1`, and its reference."""
+        return self._every[1:]
+
+    @property
+    def sent_as(self) -> str:
+        """Which field has the last of its pictures."""
+        return "images" if self.images else "image"
 
     @property
     def names(self) -> Mapping[str, str]:
         """See AnyImagesRequest."""
-        return dict(super().names) | ({} if self.image else {"image": "images"})
+        names = dict(super().names) | ({} if self.image else {"image": "images"})
+        if self.references and not self.image_prompts:
+            names["image_prompts"] = self.sent_as
+        for number, (place, _) in enumerate(self.references, len(self.image_prompts or ())):
+            names[f"image_prompts/{number}/image"] = place
+            names[f"image_prompts/{number}/id"] = "reference_adapter"
+        return names
+
+    @property
+    def _every(self) -> Sequence[tuple[str, str]]:
+        return [
+            (f"{name}/{number}", picture.reference)
+            for name, pictures in (("image", self.image), ("images", self.images))
+            for number, picture in enumerate(pictures or ())
+        ]
 
 
 class VariationRequest(AnyImagesRequest):

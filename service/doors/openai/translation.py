@@ -6,11 +6,18 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
+from latentry.ledger import CatalogueEntry
 from service.doors.fates import MAX_NAMES, ignored_fields
 from service.doors.openai import quality
 from service.doors.openai.fields import MODERATIONS
+from service.doors.openai.references import image_prompts
 from service.doors.openai.refusals import has_quality, refuse_impossible
-from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
+from service.doors.openai.requests import (
+    AnyImagesRequest,
+    EditRequest,
+    ImagesRequest,
+    VariationRequest,
+)
 from service.doors.own_fields import OwnFields
 from service.http import bodies
 from service.jobs.admission import STRENGTH
@@ -20,7 +27,9 @@ _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 # Clients of these never send `response_format`: OpenAI's answer is always base64.
 _BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
 # Fields of both requests that mean the same.
-_SHARED: Final = {*OwnFields.model_fields, "prompt", "n", "output_format"} - {"metadata"}
+_SHARED: Final = {*OwnFields.model_fields, "prompt", "n", "output_format"} - {
+    *("metadata", "image_prompts")
+}
 # Of a variation without `strength`: its picture is still to be seen.
 _VARIATION_STRENGTH: Final = 0.5
 PARTIAL_SIDE_PX: Final = 512
@@ -40,7 +49,12 @@ def wants_base64(body: AnyImagesRequest) -> bool:
 
 def ignored(body: AnyImagesRequest) -> str:
     """The names of the fields that were sent and have no effect, comma-separated."""
-    given = [*_ignored_quality(body), *_ignored_moderation(body), *ignored_fields(body)]
+    given = [
+        *_ignored_quality(body),
+        *_ignored_moderation(body),
+        *_ignored_references(body),
+        *ignored_fields(body),
+    ]
     return ", ".join(given[:MAX_NAMES])
 
 
@@ -53,16 +67,25 @@ def _ignored_moderation(body: AnyImagesRequest) -> list[str]:
     return [] if body.moderation in (None, *MODERATIONS) else ["moderation"]
 
 
+def _ignored_references(body: AnyImagesRequest) -> list[str]:
+    """An edit of one picture has none for an IP-Adapter."""
+    names = ("reference_adapter", "reference_weight")
+    is_without = isinstance(body, EditRequest) and not body.references
+    return [name for name in names if is_without and getattr(body, name) is not None]
+
+
 def generation_request(
-    body: AnyImagesRequest, card: ModelCard, size: tuple[int, int] | None = None
+    body: AnyImagesRequest, entry: CatalogueEntry, size: tuple[int, int] | None = None
 ) -> GenerationRequest:
-    """The same request as ours, to the model of this card. Raises InvalidRequest.
+    """The same request as ours, to the model of this entry. Raises InvalidRequest.
 
     `size`: width and height in pixels; None for the model's.
     """
+    card = entry.card
     refuse_impossible(body, card)
     fields: dict[str, Any] = body.model_dump(include=_SHARED, exclude_none=True)
     fields |= dict(body.pictures) | _of_pictures(body, card)
+    fields["image_prompts"] = image_prompts(body, entry)
     if names_a_model(body):
         fields["model"] = body.model
     labels = {"user": body.user, "safety_identifier": body.safety_identifier}

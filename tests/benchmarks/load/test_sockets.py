@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -39,6 +40,29 @@ async def test_an_answer_counts_once_all_of_its_pieces_have_come() -> None:
     assert found["statuses"].keys() == {"200"}
     assert found["rate"] == pytest.approx(found["statuses"]["200"] / 0.2, rel=0.5)
     assert 0 < found["p50_ms"] <= found["p99_ms"]
+
+
+async def test_a_caller_who_reads_pictures_asks_for_the_one_that_it_was_told_of() -> None:
+    asked = list[str]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            asked.append(head.decode().partition(" HTTP")[0])
+            said = b"p" if b"/files/" in head else b'{"url":"https://a.example/files/1?sig=2"}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+    async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(until_closed, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        load = Load(port, 1, ["POST / HTTP/1.1\r\n\r\n"], 0.2, warm_s=0.0, reads_pictures=True)
+        found = await call(load)
+    assert asked[:3] == ["POST /", "GET /files/1?sig=2", "POST /"]
+    assert found["statuses"]["200"] <= (len(asked) + 1) // 2, "both are one answer"
 
 
 async def test_the_ceiling_is_what_a_server_gets_that_only_answers() -> None:

@@ -20,13 +20,24 @@ def create(ledger: Ledger, task: str, whose: InstanceRef = MINE) -> JobRef:
 
 def test_options_are_what_was_set_last(ledger: Ledger) -> None:
     assert ledger.run(instances.get_options(MINE)) is None
+    known = None
     for text in ('{"a": 1}', "{}"):
-        ledger.run(instances.set_options(MINE, text))
+        assert ledger.run(instances.set_options(MINE, text, known=known))
         assert ledger.run(instances.get_options(MINE)) == text
+        known = text
+
+
+def test_options_that_others_have_set_meanwhile_are_not_overwritten(ledger: Ledger) -> None:
+    first = instances.set_options(MINE, '{"a": 1}', known=None)
+    assert ledger.run(first)
+    assert ledger.run(first), "its reply was lost"
+    assert not ledger.run(instances.set_options(MINE, '{"b": 1}', known=None))
+    assert not ledger.run(instances.set_options(MINE, '{"b": 1}', known="{}"))
+    assert ledger.run(instances.get_options(MINE)) == '{"a": 1}'
 
 
 def test_options_expire_unless_they_are_used(ledger: Ledger) -> None:
-    ledger.run(instances.set_options(MINE, "{}"))
+    ledger.run(instances.set_options(MINE, "{}", known=None))
     name = f"{ledger.root}:instance:default:k1"
     ledger.client.pexpire(name, 1_000)
     ledger.run(instances.get_options(MINE))
@@ -35,7 +46,7 @@ def test_options_expire_unless_they_are_used(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_another_key_has_none_of_it(ledger: Ledger, other: InstanceRef) -> None:
-    ledger.run(instances.set_options(MINE, "{}"))
+    ledger.run(instances.set_options(MINE, "{}", known=None))
     create(ledger, "t")
     assert ledger.run(instances.get_options(other)) is None
     assert ledger.run(instances.list_tasks(other)).every == ()

@@ -66,6 +66,18 @@ def test_requests_that_are_taken_together_are_taken_once_though_the_call_is_repe
     assert ledger.run(keyring.take_more(key.id, 9)).count == 6
 
 
+def test_of_requests_that_are_taken_together_none_is_if_they_are_fewer_than_the_least(
+    ledger: Ledger,
+) -> None:
+    key = ApiKey.new()
+    enter(ledger, key, allowance=Allowance(per_minute=60, burst=10))
+    assert ledger.run(keyring.take_more(key.id, 6)).count == 6
+    taken = ledger.run(keyring.take_more(key.id, 7, least=7))
+    assert (taken.count, taken.left) == (0, 4)
+    assert 2_000 < taken.wait_ms <= 3_000, "until there are seven"
+    assert ledger.run(keyring.take_more(key.id, 4, least=4)).count == 4
+
+
 def test_the_clock_of_buckets_is_the_ledgers_and_may_be_set_back(ledger: Ledger) -> None:
     key = ApiKey.new()
     enter(ledger, key, allowance=Allowance(per_minute=60, burst=1))

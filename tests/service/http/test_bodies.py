@@ -9,6 +9,7 @@ from fastapi import Request
 from latentry.contracts import GenerationRequest
 from latentry.errors import BodyTooLarge, LatentryError, MalformedBody
 from service.doors.automatic1111.requests.generations import Img2Img
+from service.doors.openai.requests import EditRequest
 from service.http import bodies
 
 M = TypeVar("M", bound=Any)
@@ -30,6 +31,12 @@ async def test_a_picture_is_read_whole(slash: str) -> None:
     body = json.dumps({"image": IMAGE + "/AA=", "mask": IMAGE, "seed": 7}).replace("/", slash)
     found = await parsed(body)
     assert (found.image, found.mask, found.seed) == (IMAGE + "/AA=", IMAGE, 7)
+
+
+async def test_every_picture_that_a_request_may_have_is_one() -> None:
+    most = {"images": [{"image_url": IMAGE}] * 16, "mask": {"image_url": IMAGE}, "prompt": "a"}
+    found = await parsed(json.dumps(most), EditRequest)
+    assert len(found.images) == 16
 
 
 @pytest.mark.parametrize(

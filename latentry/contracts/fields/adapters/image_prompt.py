@@ -9,7 +9,7 @@ from latentry.contracts.fields.bounds import MAX_IMAGE_PROMPT_WEIGHT, MAX_IMAGE_
 from latentry.contracts.fields.inputs import InputFile, PromptImage
 from latentry.contracts.wire import RequestModel, ResponseModel
 
-_Weight = Annotated[
+ImagePromptWeight = Annotated[
     float, Field(strict=True, ge=-MAX_IMAGE_PROMPT_WEIGHT, le=MAX_IMAGE_PROMPT_WEIGHT)
 ]
 
@@ -22,7 +22,7 @@ class WantedImagePrompt(RequestModel):
         " that is unambiguous."
     )
     image: PromptImage
-    weight: _Weight = Field(1.0, description="Times its effect; may be negative.")
+    weight: ImagePromptWeight = Field(1.0, description="Times its effect; may be negative.")
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None,
         description="Of the adapter that is meant; the request is refused if the service has"

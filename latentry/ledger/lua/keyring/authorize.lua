@@ -24,7 +24,7 @@ if now - (row[8] or 0) >= 60000 then
   redis.call('HSET', record, 'used_ms', now)
 end
 
-local taken, left, wait, full = take_requests(id, tonumber(row[6]), tonumber(row[7]), 1)
+local taken, left, wait, full = take_requests(id, tonumber(row[6]), tonumber(row[7]), 1, 1)
 if taken == 0 then
   left = -1
 else

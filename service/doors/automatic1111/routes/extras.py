@@ -18,7 +18,7 @@ from service.doors.automatic1111.answers.generations import (
     around,
 )
 from service.doors.automatic1111.callers import MayDraw, MaySee
-from service.doors.automatic1111.enlarging import enlarged, itself
+from service.doors.automatic1111.enlarging import enlarged
 from service.doors.automatic1111.interrogating import interrogated
 from service.doors.automatic1111.requests.extras import (
     ExtraBatchImages,
@@ -27,8 +27,6 @@ from service.doors.automatic1111.requests.extras import (
     PngInfo,
 )
 from service.doors.automatic1111.translation.ignored import ignored
-from service.doors.automatic1111.translation.names import is_none
-from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.encoded import begun, between
 from service.doors.idempotency import IdempotencyKey
 from service.gateway import GatewayDep
@@ -59,11 +57,8 @@ async def extra_single_image(
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Enlarge a picture: a job of `POST /v1/upscales`. The upscaler `None` returns it as it is."""
+    """Enlarge a picture: a job of `POST /v1/upscales`. The upscaler `None` is refused."""
     body = await bodies.parse(request, ExtraSingleImage)
-    if is_none(body.upscaler_1):
-        image = await itself(gateway, caller, body.image)
-        return json_response(SingleImageAnswer(html_info="", image=image), headers=ignored(body))
     pictures = {"image": body.image}
     ending, headers = (
         enlarged(gateway, caller, request, body, pictures, idempotency_key),
@@ -87,11 +82,9 @@ async def extra_batch_images(
 ) -> Response:
     """Enlarge several pictures, a job each. If one fails, that is the answer.
 
-    Each counts as a request of the key's rate.
+    Each counts as a request of the key's rate; if too few are left, none is taken.
     """
     body = await bodies.parse(request, ExtraBatchImages)
-    if is_none(body.upscaler_1):
-        refuse("upscaler_1", "None changes nothing; name one of GET /sdapi/v1/upscalers.")
     pictures = {f"imageList/{k}/data": one.data for k, one in enumerate(body.imageList)}
     ending, headers = (
         enlarged(gateway, caller, request, body, pictures, idempotency_key),

@@ -17,5 +17,4 @@ EXAMPLES: Final[Mapping[str, BaseModel]] = {
     )
 }
 EVENTS: Final = jobs.EVENTS
-QUEUED: Final = jobs.QUEUED.model_dump(mode="json", by_alias=True)
 CANCELED: Final = jobs.CANCELED.model_dump(mode="json", by_alias=True)

@@ -34,8 +34,7 @@ BEGAN: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)
 _URL: Final = "http://127.0.0.1:8000/v1"
 _ID: Final = "gen_0f6a2c1d9b3e4857a6c1d2e3f4a5b6c7"
 _PIXELS: Final = "9f2c6e0b1d4a7853c6f1e2d3b4a59687786950a4b3c2d1e0f9e8d7c6b5a49382"
-_COST: Final = Cost(step_megapixels=0.819, worker_seconds=0.41)
-_PICTURE: Final[dict[str, Any]] = {
+PICTURE: Final[dict[str, Any]] = {
     "index": 0,
     "seed": 7,
     "width": 128,
@@ -46,6 +45,28 @@ _PICTURE: Final[dict[str, Any]] = {
     "signed": True,
     "url": f"{_URL}/files/default/{_ID}/1-0.png?exp=1796126400&sig=Zk3R",
 }
+
+
+def queued(job: Job) -> Job:
+    """The same before it began."""
+    return job.model_copy(
+        update={
+            "status": JobStatus.QUEUED,
+            **{"images": [], "outputs": [], "progress": None, "queue_position": 3},
+            "estimated_start_at": BEGAN + timedelta(seconds=2),
+            **dict.fromkeys(("queue_ms", "run_ms", "started_at", "finished_at", "caption")),
+        }
+    )
+
+
+def estimated(job: Job) -> Estimate:
+    """What a dry run of its request says."""
+    assert job.cost, "of a job that is accepted"
+    return Estimate(
+        cost=job.cost, estimated_wait_s=2.0, estimated_start_at=BEGAN + timedelta(seconds=2)
+    )
+
+
 JOB: Final = Job(
     id=_ID,
     status=JobStatus.SUCCEEDED,
@@ -60,10 +81,10 @@ JOB: Final = Job(
         seed=7,
         metadata={"order": "17"},
     ),
-    images=[Image(**_PICTURE)],
-    outputs=[Output(**_PICTURE, name="", kind=OutputKind.IMAGE)],
+    images=[Image(**PICTURE)],
+    outputs=[Output(**PICTURE, name="", kind=OutputKind.IMAGE)],
     progress=Progress(step=25, steps=25),
-    cost=_COST,
+    cost=Cost(step_megapixels=0.819, worker_seconds=0.41),
     queue_ms=12,
     run_ms=640,
     created_at=BEGAN,
@@ -75,27 +96,17 @@ JOB: Final = Job(
         cancel=f"{_URL}/generations/{_ID}/cancel",
     ),
 )
-QUEUED: Final = JOB.model_copy(
-    update={
-        "status": JobStatus.QUEUED,
-        **{"images": [], "outputs": [], "progress": None, "queue_position": 3},
-        "estimated_start_at": BEGAN + timedelta(seconds=2),
-        **dict.fromkeys(("queue_ms", "run_ms", "started_at", "finished_at")),
-    }
-)
-CANCELED: Final = QUEUED.model_copy(
+CANCELED: Final = queued(JOB).model_copy(
     update={
         **{"status": JobStatus.CANCELED, "queue_position": None, "estimated_start_at": None},
         "finished_at": BEGAN + timedelta(seconds=1),
     }
 )
-ESTIMATE: Final = Estimate(
-    cost=_COST, estimated_wait_s=2.0, estimated_start_at=BEGAN + timedelta(seconds=2)
-)
+ESTIMATE: Final = estimated(JOB)
 LIST: Final = JobList(data=[JOB], next_cursor="am9iIDQxMA", count=1)
 BATCH: Final = BatchResult(
     data=[
-        BatchItem(index=0, status=202, job=QUEUED),
+        BatchItem(index=0, status=202, job=queued(JOB)),
         BatchItem(
             index=1,
             status=404,

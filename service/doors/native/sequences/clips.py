@@ -9,7 +9,8 @@ from latentry.contracts import ClipRequest
 from service.access.auth import MayWrite
 from service.doors.answers import body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import ACCEPTED, Prefer, create
+from service.doors.native.creating import Prefer, accepted, create
+from service.doors.native.examples.kinds import CLIP
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -26,14 +27,14 @@ router = APIRouter(
 
 _EXAMPLE: Final = {
     "prompt": "a red circle moving from left to right",
-    "frames": 8,
+    "frames": 4,
     "output": "webp",
 }
 
 
 @router.post(
     "",
-    **ACCEPTED,
+    **accepted(CLIP),
     openapi_extra=body_schema(ClipRequest, _EXAMPLE),
 )
 async def create_clip(

@@ -129,7 +129,8 @@ async def test_one_that_fails_is_the_answer(client, worker, preprocessors, photo
 async def test_each_counts_against_the_key_s_rate(
     client, ledger, worker, preprocessors, photo
 ) -> None:
-    headers = bearer(issue(ledger, "acme", allowance=Allowance(per_minute=1, burst=2)))
+    headers = bearer(issue(ledger, "acme", allowance=Allowance(per_minute=1, burst=3)))
+    assert (await client.get("/v1/models", headers=headers)).status_code == 200
     answer = await detect(client, worker, photo, photo, photo, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
     assert not ledger.run(commands.list_jobs("acme", below=None, limit=1))

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from PIL import Image, PngImagePlugin
 
+from latentry.api_keys import Scope
 from latentry.contracts import CaptionerCard, JobKind, UpscalerCard
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
@@ -54,12 +55,18 @@ async def test_a_picture_is_enlarged_to_a_size(client, worker, upscalers, jobs, 
     assert (jobs()[0].request.scale, jobs()[0].request.upscaler) == (2.0, "4x-Tiny")
 
 
-async def test_the_upscaler_none_returns_the_picture(client, worker, jobs, photo) -> None:
-    answer = await client.post(SINGLE, json={"image": f"data:image/png;base64,{photo}"})
-    assert answer.status_code == 200, answer.text
-    image = Image.open(io.BytesIO(base64.b64decode(answer.json()["image"])))
-    assert image.size == (160, 96)
-    assert not jobs()
+async def test_the_upscaler_none_reads_no_file(client, worker, ledger, photo) -> None:
+    """A key that may draw may not read files."""
+    kept = await client.post(
+        "/v1/files", content=base64.b64decode(photo), headers={"Content-Type": "image/png"}
+    )
+    headers = bearer(issue(ledger, "default", scopes=frozenset({Scope.WRITE})))
+    for image in (kept.json()["id"], photo):
+        for more in ({}, {"upscaler_1": "none"}):
+            answer = await client.post(SINGLE, json={"image": image} | more, headers=headers)
+            found = answer.json()
+            assert (answer.status_code, found["error"]) == (422, "unsupported_field")
+            assert found["errors"].startswith("upscaler_1: None changes nothing")
 
 
 async def test_several_pictures_are_a_job_each(client, worker, upscalers, jobs, photo) -> None:
@@ -120,12 +127,19 @@ async def test_of_several_the_one_at_fault_is_named_and_none_is_made(
 async def test_each_of_several_counts_against_the_key_s_rate(
     client, ledger, worker, upscalers, photo
 ) -> None:
-    headers = bearer(issue(ledger, "acme", allowance=Allowance(per_minute=1, burst=2)))
-    body = {"imageList": [{"data": photo}] * 3, "upscaler_1": "Lanczos"}
-    answer = await client.post(BATCH, json=body, headers=headers)
-    assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
-    assert int(answer.headers["Retry-After"]) > 0
+    headers = bearer(issue(ledger, "acme", allowance=Allowance(per_minute=1, burst=4)))
+
+    async def posted(pictures: int) -> httpx.Response:
+        body = {"imageList": [{"data": photo}] * pictures, "upscaler_1": "Lanczos"}
+        return await client.post(BATCH, json=body, headers=headers)
+
+    assert (await posted(5)).json()["errors"] == "imageList: The key's rate allows 4 at once."
+    late = await posted(4)  # three are left, and this request has taken one of them
+    assert (late.status_code, late.json()["error"]) == (429, "rate_limited")
+    assert int(late.headers["Retry-After"]) > 0
     assert not ledger.run(commands.list_jobs("acme", below=None, limit=1))
+    with worker:
+        assert (await posted(2)).status_code == 200, "the refused one took none of the others"
 
 
 async def test_pictures_are_not_kept_while_the_client_waits(

@@ -1,14 +1,18 @@
 """One instance a key: options, progress and interruption touch nobody else's."""
 
+import asyncio
 import base64
 import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from latentry.contracts import Adapter, AdapterKind, RegisteredCard
+from latentry.errors import LedgerFull
 from latentry.ledger import JobRecord, Ledger, commands, instances
 from latentry.ledger.accounts import NO_KEY
+from latentry.ledger.connection import Command
 from latentry.ledger.instances import InstanceRef
 from tests.latentry.ledger.factory import card
 from tests.service.doors.automatic1111.conftest import (
@@ -67,6 +71,28 @@ async def test_the_whole_object_may_be_sent_back(client, xl) -> None:
     assert answer.headers["X-Ignored-Fields"] == "of_an_extension"
     now = (await client.get(OPTIONS)).json()
     assert now == options | {"sd_model_checkpoint": "xl", "samples_format": "webp"}
+
+
+async def test_options_that_are_set_at_once_are_all_set(client, worker) -> None:
+    changes = [{"jpeg_quality": 5}, {"samples_format": "webp"}, {"CLIP_stop_at_last_layers": 2}]
+    answers = await asyncio.gather(*(client.post(OPTIONS, json=one) for one in changes))
+    assert {answer.status_code for answer in answers} == {200}
+    found = (await client.get(OPTIONS)).json()
+    for change in changes:
+        assert change.items() <= found.items()
+
+
+async def test_a_job_that_cannot_be_entered_is_drawn_all_the_same(
+    client, worker, monkeypatch
+) -> None:
+    def full(*_: object) -> Command[bool]:
+        raise LedgerFull
+
+    monkeypatch.setattr(instances, "enter_task", full)
+    with worker, capture_logs() as logs:
+        answer = await client.post(TXT2IMG, json={"prompt": "a", "steps": 4})
+    assert (answer.status_code, len(answer.json()["images"])) == (200, 1)
+    assert "instance.not_entered" in {one["event"] for one in logs}
 
 
 async def test_options_are_drawn_with_and_a_request_overrides_them(
@@ -247,7 +273,7 @@ async def test_a_key_whose_model_is_gone_can_read_its_options_and_set_another(
     client, ledger, worker
 ) -> None:
     whose = InstanceRef("default", NO_KEY)
-    ledger.run(instances.set_options(whose, '{"sd_model_checkpoint": "gone"}'))
+    ledger.run(instances.set_options(whose, '{"sd_model_checkpoint": "gone"}', known=None))
     answer = await client.get(OPTIONS)
     assert (answer.status_code, answer.json()["sd_model_checkpoint"]) == (200, "gone")
     changed = answer.json() | {"sd_model_checkpoint": "shapes"}

@@ -164,7 +164,6 @@ async def test_what_is_wrong_in_a_form_is_named(client, worker, fields, param: s
         ({"images": [{"image_url": "http://a.example/b.png"}]}, "images/0/image_url"),
         ({"images": [{"image_url": "data:image/png;base64,!!!"}]}, "images"),
         ({"images": [{"image_url": "https://127.0.0.1/x.png"}]}, "images"),
-        ({"images": [{"image_url": data_url(PHOTO)}] * 2}, "images"),
         ({"images": [{"image_url": data_url(PHOTO)}] * 17}, "images"),
         ({"mask": {"file_id": "file_" + "0" * 32}}, "mask"),
         ({"mask": {"image_url": "data:image/png;base64,aaaa"}}, "mask"),
@@ -176,18 +175,6 @@ async def test_what_is_wrong_in_json_is_named(client, worker, fields, param: str
     answer = await client.post(EDITS, json=body)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["param"] == param, answer.text
-
-
-def test_several_pictures_are_refused_by_name(sdk: openai.OpenAI, worker) -> None:
-    with pytest.raises(openai.BadRequestError) as refusal:
-        sdk.images.edit(image=[PHOTO, PHOTO], prompt="a")
-    assert (refusal.value.param, refusal.value.code) == ("image", "unsupported_field")
-
-
-async def test_one_under_each_name_is_two_pictures(client, worker) -> None:
-    photo = data_url(PHOTO)
-    answer = await client.post(EDITS, json={"prompt": "a", "image": photo, "images": [photo]})
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "images")
 
 
 async def test_what_is_no_object_in_a_form_names_no_class_of_ours(client, worker) -> None:
