@@ -9,6 +9,7 @@ from latentry.contracts import Defaults, Limits, ModelCard, Sampler, UpscalerCar
 from latentry.low_memory import LowMemory
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
+from worker.engine.attempts import Attempts
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
@@ -18,9 +19,11 @@ from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
 
 if TYPE_CHECKING:
+    from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.upscaling.network import Network
 
+ATTEMPTS: Final = "attempts"  # the folder of notes on what is being loaded
 FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
@@ -67,7 +70,13 @@ def _networks(settings: Settings, keepalive: Keepalive) -> "Sequence[Network]":
 
     keepalive.extend(LOADING_S)
     at = Device.choose(settings.device, settings.dtype)
-    return [*open_upscalers(sources, at, settings.model_memory_bytes)]
+    return [*open_upscalers(sources, at, settings.model_memory_bytes, _attempts(settings, at))]
+
+
+def _attempts(settings: Settings, at: "Device") -> Attempts:
+    import torch
+
+    return Attempts(settings.data_dir / ATTEMPTS, at.identity, torch.AcceleratorError)
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:
@@ -104,7 +113,8 @@ def _diffusion(settings: Settings) -> "Diffusion":
     from worker.engine.unet.compiled import CompiledUNets
 
     saves = settings.ways_to_save_memory
-    is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
+    at = Device.choose(settings.device, settings.dtype)
+    is_cuda = at.device.type == "cuda"
     compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
     if LowMemory.OFFLOAD in saves:  # a package has the weights' addresses on the device
         compiles = False
@@ -116,6 +126,7 @@ def _diffusion(settings: Settings) -> "Diffusion":
         model_memory_bytes=settings.model_memory_bytes,
         adapter_memory_bytes=settings.adapter_memory_bytes,
         compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
+        attempts=_attempts(settings, at),
     )
 
 
