@@ -12,6 +12,7 @@ from latentry.sources import HubPin, ModelLocation, Simulation
 from worker.engine.attempts import Attempts
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.engine.upscaling.backend import Upscaling
 from worker.engine.upscaling.lanczos import Lanczos
@@ -47,12 +48,14 @@ def open_backend(
         else:
             stored[model] = source
     everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = []
+    early = _early_digests([*stored.values(), *in_folders.values()])
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
     if diffusion is not None:
         diffusion.reserve(sum(one.size_bytes for one in networks))
         sources = {**stored, **in_folders}
-        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
+        early.stop()
+        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive, early)))
     if simulations:
         everything.append(_simulated(simulations))
     upscaling = Upscaling([Lanczos(), *networks])
@@ -135,9 +138,20 @@ def _opened(
     sources: Mapping[str, ModelLocation],
     settings: Settings,
     keepalive: Keepalive,
+    early: EarlyDigests,
 ) -> list[ModelCard]:
     def extend(source: ModelLocation) -> None:
         keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
     may_be_none = bool(settings.model_folders)
-    return diffusion.open(sources, before=extend, may_be_none=may_be_none)
+    cards = diffusion.open(sources, before=extend, may_be_none=may_be_none, early=early)
+    diffusion.threads.take_all()  # the test pictures were drawn while the rest of a stack started
+    return cards
+
+
+def _early_digests(sources: Sequence[ModelLocation]) -> EarlyDigests:
+    """Of the model that is loaded first, begun now: torch and others take seconds to import."""
+    first = sources[0] if sources else None
+    found = EarlyDigests.of(first) if isinstance(first, Path) else EarlyDigests()
+    found.start()
+    return found

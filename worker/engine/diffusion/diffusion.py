@@ -31,6 +31,7 @@ from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.residents import Residents
 from worker.engine.threads import Threads, choose_threads
 from worker.engine.timing import Timing
@@ -86,16 +87,16 @@ class Diffusion:
     def open(
         self,
         sources: Mapping[str, ModelLocation],
-        *,
         before: Callable[[ModelLocation], None] | None = None,
+        *,
         may_be_none: bool = False,
+        early: EarlyDigests | None = None,
     ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when a request needs them.
 
-        `before` is called with each source. One that cannot be used is left out; raises a
-        LatentryError if none is left, unless there may be none.
+        The options, and what it raises, are those of `open_models`.
         """
-        return open_models(self._residents, sources, before=before, may_be_none=may_be_none)
+        return open_models(self._residents, sources, before, may_be_none=may_be_none, early=early)
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:

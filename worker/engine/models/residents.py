@@ -14,6 +14,7 @@ from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.eviction import make_room
 from worker.engine.models.listed_models import ListedModels
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.loading.loading import Loading, as_configuration_error
 from worker.engine.models.memory import ModelMemory
 from worker.engine.models.served_model import Residency, ServedModel
@@ -78,12 +79,16 @@ class Residents:
         self.served.pop(model, None)
         self.memory.put(model, loaded, size_bytes=0)
 
-    def load(self, model: str) -> None:
-        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
+    def load(self, model: str, early: EarlyDigests | None = None) -> None:
+        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed.
+
+        `early`: hashes of files that may be its.
+        """
         one = self.served[model]
         one.become(Residency.LOADING)
         threads = torch.get_num_threads()  # nothing else computes
-        loading = Loading(one.blueprint, self._at, threads=threads, began=self._now())
+        began = self._now()
+        loading = Loading(one.blueprint, self._at, threads=threads, began=began, early=early)
         try:
             self._attempts.begin(model, lambda: one.blueprint.identity)
             with self._attempts.judged(model):
