@@ -6,6 +6,7 @@ import socket
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -18,7 +19,7 @@ from latentry.contracts import ModelCard
 from latentry.ledger import Ledger
 from latentry.settings import Settings
 from worker import tasks
-from worker.backends import open_backend
+from worker.backends import ATTEMPTS, open_backend
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
 from worker.claims.inputs import Inputs
@@ -26,11 +27,13 @@ from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.preparation import Preparation
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
+from worker.engine.attempts import forget_own
 from worker.engine.loop import Engine
 from worker.loop import WorkerLoop
 from worker.model_files.watcher import ModelWatcher
 from worker.opened import OpenBackend, Opened, complete, open_all
 from worker.process.keepalive import Keepalive
+from worker.process.sigterm import end_on_sigterm
 from worker.publishing.publisher import Publisher
 from worker.saving import Saving
 from worker.stepping import Stepping
@@ -40,9 +43,8 @@ log = structlog.get_logger()
 
 def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = open_backend) -> None:
     """Load the models, test them, and serve until SIGTERM."""
-    # Every call into torch comes from this one thread: each thread that computes gets a pool of
-    # OpenMP threads, and two pools on the same cores made a step take 2.3 times as long.
-    compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
+    compute = _compute_thread()
+    end_on_sigterm(partial(forget_own, settings.data_dir / ATTEMPTS))  # until Celery takes over
     opened = open_all(settings, keepalive, compute, open_backend)
     inbox = Inbox()
     loop, reporter = _wire(settings, keepalive, compute, opened, inbox)
@@ -78,6 +80,13 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     for one in (watcher, reporter, opened.adapters):
         one.stop()
     opened.cost_file.keep()
+    forget_own(settings.data_dir / ATTEMPTS)
+
+
+def _compute_thread() -> Executor:
+    # Every call into torch comes from this one thread: each thread that computes gets a pool of
+    # OpenMP threads, and two pools on the same cores made a step take 2.3 times as long.
+    return ThreadPoolExecutor(1, thread_name_prefix="compute")
 
 
 def _serve(app: Celery, queues: list[str]) -> None:

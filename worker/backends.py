@@ -9,9 +9,11 @@ from latentry.contracts import AnyCard, Defaults, Limits, ModelCard, Sampler
 from latentry.low_memory import LowMemory
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
+from worker.engine.attempts import Attempts
 from worker.engine.background.backend import Background
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.preprocessing import Preprocessors
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.engine.upscaling.lanczos import Lanczos
@@ -20,9 +22,11 @@ from worker.stepping import LOADING_S
 
 if TYPE_CHECKING:
     from worker.engine.captioning.captioner import Captioner
+    from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.upscaling.network import Network
 
+ATTEMPTS: Final = "attempts"  # the folder of notes on what is being loaded
 FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
@@ -44,6 +48,7 @@ def open_backend(
         else:
             stored[model] = source
     everything: list[tuple[ServedBackend[Any], Sequence[AnyCard]]] = []
+    early = _early_digests([*stored.values(), *in_folders.values()])
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
     taken = sum(one.size_bytes for one in networks)
@@ -51,7 +56,8 @@ def open_backend(
     if diffusion is not None:
         diffusion.reserve(taken + sum(one.size_bytes for one in captioners))
         sources = {**stored, **in_folders}
-        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
+        early.stop()
+        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive, early)))
     if simulations:
         everything.append(_simulated(simulations))
     background = Background([Lanczos(), *networks, Preprocessors(), *captioners])
@@ -69,7 +75,13 @@ def _networks(settings: Settings, keepalive: Keepalive) -> "Sequence[Network]":
 
     keepalive.extend(LOADING_S)
     at = Device.choose(settings.device, settings.dtype)
-    return [*open_upscalers(sources, at, settings.model_memory_bytes)]
+    return [*open_upscalers(sources, at, settings.model_memory_bytes, _attempts(settings, at))]
+
+
+def _attempts(settings: Settings, at: "Device") -> Attempts:
+    import torch
+
+    return Attempts(settings.data_dir / ATTEMPTS, at.identity, torch.AcceleratorError)
 
 
 def _captioners(settings: Settings, keepalive: Keepalive, used_bytes: int) -> "Sequence[Captioner]":
@@ -80,7 +92,8 @@ def _captioners(settings: Settings, keepalive: Keepalive, used_bytes: int) -> "S
 
     keepalive.extend(LOADING_S)
     at = Device.choose(settings.device, settings.dtype)
-    found = open_captioner(Path(settings.captioner), at, settings.model_memory_bytes, used_bytes)
+    budget_bytes, attempts = settings.model_memory_bytes, _attempts(settings, at)
+    found = open_captioner(Path(settings.captioner), at, budget_bytes, used_bytes, attempts)
     return () if found is None else (found,)
 
 
@@ -118,7 +131,8 @@ def _diffusion(settings: Settings) -> "Diffusion":
     from worker.engine.unet.compiled import CompiledUNets
 
     saves = settings.ways_to_save_memory
-    is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
+    at = Device.choose(settings.device, settings.dtype)
+    is_cuda = at.device.type == "cuda"
     compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
     if LowMemory.OFFLOAD in saves:  # a package has the weights' addresses on the device
         compiles = False
@@ -130,6 +144,7 @@ def _diffusion(settings: Settings) -> "Diffusion":
         model_memory_bytes=settings.model_memory_bytes,
         adapter_memory_bytes=settings.adapter_memory_bytes,
         compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
+        attempts=_attempts(settings, at),
     )
 
 
@@ -138,9 +153,20 @@ def _opened(
     sources: Mapping[str, ModelLocation],
     settings: Settings,
     keepalive: Keepalive,
+    early: EarlyDigests,
 ) -> list[ModelCard]:
     def extend(source: ModelLocation) -> None:
         keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
     may_be_none = bool(settings.model_folders)
-    return diffusion.open(sources, before=extend, may_be_none=may_be_none)
+    cards = diffusion.open(sources, before=extend, may_be_none=may_be_none, early=early)
+    diffusion.threads.take_all()  # the test pictures were drawn while the rest of a stack started
+    return cards
+
+
+def _early_digests(sources: Sequence[ModelLocation]) -> EarlyDigests:
+    """Of the model that is loaded first, begun now: torch and others take seconds to import."""
+    first = sources[0] if sources else None
+    found = EarlyDigests.of(first) if isinstance(first, Path) else EarlyDigests()
+    found.start()
+    return found

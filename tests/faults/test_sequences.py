@@ -98,3 +98,12 @@ def test_workers_that_die_while_they_encode_clips_show_in_no_byte(slow: House) -
     assert FRAMES + 1 in [len(slow.client.get(job.id).outputs) for job in jobs]
     slow.worker()
     check(history, jobs)
+
+
+def test_an_encoder_that_hangs_ends_its_worker_and_shows_in_no_byte(slow: House) -> None:
+    """T19"""
+    history = History(slow)
+    slow.worker("clip_hung_s=3")
+    check(history, both(history))
+    assert (slow.settings.data_dir / "hung").exists()
+    assert slow.says("worker.hung") == slow.says("status=70") == 1

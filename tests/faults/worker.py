@@ -1,10 +1,14 @@
-"""`python -m tests.faults.worker [die=POINT] [hung_s=N] [storage_s=N] [clock=N]`: made to fail."""
+"""A worker that is made to fail: `python -m tests.faults.worker [NAME=VALUE]…`.
+
+die=POINT, hung_s=N, clip_hung_s=N, storage_s=N, clock=N
+"""
 
 import tests.faults.clock  # noqa: F401, I001 - before any module reads a clock
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from latentry.ledger import Command, Ledger
@@ -13,7 +17,7 @@ from latentry.settings import Settings
 from latentry.storage import Storage
 from tests.faults.hazards import Hazardous, Point
 from worker import app, backends, stepping
-from worker.publishing import publisher
+from worker.publishing import frames, publisher
 from worker.process.keepalive import Keepalive, SocketKeepalive
 from worker.process.watchdog import Watchdog
 
@@ -27,6 +31,9 @@ def main(arguments: list[str]) -> int:
     said = dict(argument.split("=") for argument in arguments[:-1])
     if "hung_s" in said:
         stepping.HUNG_S = float(said["hung_s"])
+    if "clip_hung_s" in said:
+        publisher.CLIP_HUNG_S = float(said["clip_hung_s"])
+        _hang_in_an_encoder(settings.data_dir / "hung")
     if "storage_s" in said:
         publisher.PATIENCE_S = float(said["storage_s"])
     if "die" in said:
@@ -39,6 +46,21 @@ def main(arguments: list[str]) -> int:
     app.run(settings, SocketKeepalive(int(arguments[-1])), open_backend)
     logging.shutdown()
     os._exit(0)
+
+
+def _hang_in_an_encoder(flag: Path) -> None:
+    """The first one of a house waits in the middle of its file, in C, for what nobody writes."""
+    encode = frames.encode_clip
+
+    def encode_or_hang(shown: Sequence[Any], *how: Any) -> bytes:
+        if not flag.exists():
+            flag.touch()
+            nothing, _writer = os.pipe()
+            assert len([shown[0], shown[1]]) == 2
+            os.read(nothing, 1)
+        return encode(shown, *how)
+
+    frames.encode_clip = encode_or_hang
 
 
 def _die_at(point: Point) -> None:

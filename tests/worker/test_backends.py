@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from latentry.contracts.background.controls import PREPROCESSORS
 from latentry.settings import Settings
 from tests.worker.engine import tiny
 from tests.worker.engine.upscaling import esrgan
-from worker.backends import open_backend
+from worker.backends import ATTEMPTS, open_backend
+from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.loop.router import BackendRouter
+from worker.engine.threads import Threads
+from worker.engine.upscaling import catalogue
 from worker.process.keepalive import NoKeepalive
 
 FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
@@ -73,6 +77,33 @@ def test_a_damaged_checkpoint_or_one_of_another_picture_is_ignored() -> None:
         again = Order("job", 0, one.request, one.seed, checkpoint)
         [done] = pictures_of(engine(), again)
         assert np.array_equal(done.pixels, whole.pixels) == (one is order)
+
+
+def test_what_is_loaded_is_noted_until_it_is_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a model that workers die of would be loaded at every start."""
+    pen = esrgan.write(tmp_path / "pen.safetensors", esrgan.random_weights())
+    noted = list[int]()
+
+    def count(proves: Callable[..., float]) -> Callable[..., float]:
+        def proved(*of: object) -> float:
+            noted.append(len(list((tmp_path / "data" / ATTEMPTS).glob("*/*"))))
+            return proves(*of)
+
+        return proved
+
+    monkeypatch.setattr(Diffusion, "self_test", count(Diffusion.self_test))
+    monkeypatch.setattr(catalogue, "_prove", count(catalogue._prove))
+    settings = Settings(
+        models="shapes=models/shapes", upscalers=str(pen), device="cpu", data_dir=tmp_path / "data"
+    )
+    taken = list[Threads]()
+    monkeypatch.setattr(Threads, "take_all", lambda threads: taken.append(threads))
+    backend, _ = open_backend(settings, NoKeepalive())
+    assert noted == [1, 1]
+    assert taken == [backend.backend_of("shapes").threads], "what was busy meanwhile counts no more"
+    assert not list((tmp_path / "data" / ATTEMPTS).iterdir())
 
 
 @pytest.mark.parametrize(("setting", "compiles"), [("auto", False), ("off", False), ("on", True)])

@@ -92,6 +92,7 @@ class Reporter:
             log.warning("ledger.unavailable", doing="heartbeat", why=str(error))
 
     def _run(self) -> None:
+        self.report()  # at once: jobs wait for who is listed
         while not self._stopping.wait(PROGRESS_S):
             self.report()
 

@@ -46,6 +46,12 @@ class Threads:
         self._clock = clock
         self._looked_s = self._ended_s = clock()
 
+    def take_all(self) -> None:
+        """Begin anew with all of them: who was busy while this process started may be done."""
+        self._busy_cpus()
+        self._few = self.all
+        self._looked_s = self._ended_s = self._clock()
+
     @contextmanager
     def spare(self) -> Iterator[None]:
         """Around a call whose last bits may depend on how many threads it has."""

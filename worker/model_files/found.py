@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from latentry.contracts.fields.bounds import MODEL_ID
+from worker.engine.file_state import FileState, file_state
 
 INDEX: Final = "model_index.json"  # of a model in diffusers layout
 _CONFIG: Final = "config.json"  # of one network alone, which is no model
@@ -17,14 +18,14 @@ _BESIDE: Final = (".vae.safetensors", ".motion.safetensors", ".yaml", ".latentry
 _OTHERS: Final = re.compile(r"[^a-z0-9._-]+")
 _MOST: Final = 64  # letters of an id
 
-State: TypeAlias = tuple[tuple[str, int, int, int], ...]
+State: TypeAlias = tuple[tuple[str, FileState], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """Where a model is, and what changes when one of its files is written or replaced.
 
-    state: name, inode, size and time of change in nanoseconds of each of its files.
+    state: the name of each of its files, and what its file system says of it.
     """
 
     path: Path
@@ -33,7 +34,7 @@ class Found:
     @property
     def changed_at(self) -> float:
         """Unix time in seconds, when a file of it changed last."""
-        return max(one[3] for one in self.state) / 1e9
+        return max(changed_ns for _, (_, _, changed_ns) in self.state) / 1e9
 
 
 def find(
@@ -64,15 +65,15 @@ def id_of(path: Path) -> str:
     return _OTHERS.sub("-", name.lower()).strip("-.")[:_MOST]
 
 
-def _models_in(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _models_in(folder: Path, seen: set[Path]) -> Iterator[Path]:
     """Files and folders of one model each, in it at whatever depth, the upper ones first."""
     if folder.is_file() or (folder / INDEX).exists():
         yield folder
         return
-    stat = folder.stat()
-    if (stat.st_dev, stat.st_ino) in seen or (folder / _CONFIG).exists():
+    place = folder.resolve()  # a link may lead back
+    if place in seen or (folder / _CONFIG).exists():
         return
-    seen.add((stat.st_dev, stat.st_ino))  # a link may lead back
+    seen.add(place)
     entries = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
     yield from (one for one in entries if _is_checkpoint(one))
     for one in entries:
@@ -99,5 +100,5 @@ def _state_of(path: Path) -> State:
             one = file.stat()
         except OSError:  # there is none, or it has just gone
             continue
-        found.append((str(file), one.st_ino, one.st_size, one.st_ctime_ns))
+        found.append((str(file), file_state(one)))
     return tuple(found)

@@ -37,17 +37,25 @@ class _Child:
 
 
 class Watchdog:
-    """Runs `command + [fd]` and restarts it until SIGTERM or SIGINT; `fd`: the keepalive socket."""
+    """Runs `command + [fd]` and restarts it until SIGTERM or SIGINT; `fd`: the keepalive socket.
+
+    `max_rss_bytes`: above it the child has to start anew; 0 sets no bound. It may be set later.
+    """
 
     def __init__(
         self, command: Sequence[str], *, stop_s: float = STOP_S, max_rss_bytes: int = 0
     ) -> None:
         self._command = list(command)
         self._stop_s = stop_s
-        self._max_rss_bytes = max_rss_bytes
+        self.max_rss_bytes = max_rss_bytes
+        self._first: _Child | None = None
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._stopping = False
+
+    def start(self) -> None:
+        """Start the child already, which `run` will watch."""
+        self._first = self._start()
 
     def run(self) -> int:
         """Watch until SIGTERM or SIGINT; the status to exit with."""
@@ -55,7 +63,7 @@ class Watchdog:
             signal.signal(number, self._ask_to_stop)
         pause = RESTART_MIN_S
         while True:
-            child = self._start()
+            child, self._first = self._first or self._start(), None
             status = self._watch(child)
             if self._stopping:
                 # Before it serves it has nothing to hand back, and no handler: the signal ends it.
@@ -116,10 +124,10 @@ class Watchdog:
 
     def _is_too_large(self, child: _Child) -> bool:
         """Whether it takes more memory than it may: then it hands its jobs back and restarts."""
-        rss = rss_bytes(child.process.pid) if self._max_rss_bytes else 0
-        if rss <= self._max_rss_bytes:
+        rss = rss_bytes(child.process.pid) if self.max_rss_bytes else 0
+        if rss <= self.max_rss_bytes:
             return False
-        log.warning("worker.memory_exceeded", rss_bytes=rss, max_rss_bytes=self._max_rss_bytes)
+        log.warning("worker.memory_exceeded", rss_bytes=rss, max_rss_bytes=self.max_rss_bytes)
         return True
 
     def _listen(self, child: _Child) -> None:

@@ -13,7 +13,7 @@ from latentry.contracts import (
     RegisteredCard,
     StoredOutput,
 )
-from latentry.errors import LatentryError, LeaseLost, ModelGone
+from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
@@ -40,12 +40,13 @@ def register_model(
 
 
 def withdraw_model(worker: str, model: str, *, most: int = WITHDRAW_BATCH) -> Command[int]:
-    """Take a model out of the catalogue that this worker serves no longer, unless another does.
+    """Take a model out of the catalogue that this worker serves no longer, unless another has it.
 
-    Then jobs that wait for it fail, at most so many at once; returns how many did.
+    Or had it a short time ago: it may be restarting. Otherwise jobs that wait for the model fail
+    with `model_gone`, at most so many at once; returns how many did. Those that come back to its
+    queue later fail at a sweep.
     """
-    gone = ModelGone()
-    return Command("worker/withdraw_model", (worker, model, most, gone.code, gone.message), int)
+    return Command("worker/withdraw_model", (worker, model, most), int)
 
 
 def hold(worker: str, adapters: Iterable[str], *, ttl_s: float) -> Command[int]:
@@ -54,13 +55,19 @@ def hold(worker: str, adapters: Iterable[str], *, ttl_s: float) -> Command[int]:
 
 
 def heartbeat(
-    worker: str, models: Iterable[str], *, ttl_s: float, adapters: str = ""
+    worker: str,
+    models: Iterable[str],
+    *,
+    ttl_s: float,
+    adapters: str = "",
+    failed: Iterable[str] = (),
 ) -> Command[int]:
     """This worker is alive and serves these models; with none of them, it is leaving.
 
-    `adapters`: the digest of those that it has.
+    `adapters`: the digest of those that it has. `failed`: models that it has too, but which did not
+    load just now.
     """
-    arguments = (worker, int(ttl_s * 1000), " ".join(models), adapters)
+    arguments = (worker, int(ttl_s * 1000), " ".join(models), adapters, " ".join(failed))
     return Command("worker/heartbeat", arguments, int)
 
 

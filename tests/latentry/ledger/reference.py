@@ -102,6 +102,7 @@ class ReferenceLedger:
         self.jobs: dict[JobRef, ReferenceJob] = {}
         self.keys: dict[tuple[str, str], tuple[JobRef, str]] = {}
         self.models: set[str] = set()
+        self.withdrawn: set[str] = set()
         self.bells: set[str] = set()
         self.nobody_swept = False
         self.fairness = ReferenceFairness()
@@ -341,14 +342,24 @@ class ReferenceLedger:
     def catalogue(self, model: str) -> int:
         is_new = model not in self.models
         self.models.add(model)
+        self.withdrawn.discard(model)
         return int(is_new)
 
     def withdraw(self, model: str, most: int) -> int:
         self.models.discard(model)
+        self.withdrawn.add(model)
         ended = self.queue(model)[:most]
         for job in ended:
             self.end(job, JobStatus.FAILED)
         return len(ended)
+
+    def _end_withdrawn(self) -> None:
+        for model in set(self.withdrawn):
+            for job in self.queue(model):
+                self.end(job, JobStatus.FAILED)
+            alike = (job for job in self.jobs.values() if job.model == model)
+            if all(job.state.is_terminal for job in alike):
+                self.withdrawn.discard(model)
 
     def sweep(self) -> Swept:
         running = [job for job in self.jobs.values() if job.state is JobStatus.RUNNING]
@@ -362,6 +373,7 @@ class ReferenceLedger:
         for job in self.jobs.values():
             if job.is_overdue and not job.state.is_terminal:
                 self.end(job, JobStatus.EXPIRED)
+        self._end_withdrawn()
         silent = tuple(m for m in sorted(self.models - self.bells) if self.queue(m))
         stale = sorted(
             (job for job in self.jobs.values() if job.stay_is_over), key=lambda j: str(j.ref)

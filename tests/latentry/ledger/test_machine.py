@@ -47,7 +47,7 @@ LEASE_S = 600.0
 BUDGET = 16  # bytes of checkpoints
 TYPES = {key.name: key.type for key in redis_keys.KEYS}
 # What is left when every job is forgotten: one key of each.
-LEFT = {"sequence", "swept", "models", "checkpoints", "virtual_time", "tags"}
+LEFT = {"sequence", "swept", "models", "withdrawn", "checkpoints", "virtual_time", "tags"}
 _prefixes = itertools.count()
 
 

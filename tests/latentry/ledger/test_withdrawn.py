@@ -1,9 +1,16 @@
 """A model that its last worker serves no longer leaves the catalogue, and its jobs end."""
 
+import time
+
+import pytest
+
 from latentry.contracts import JobStatus
-from latentry.ledger import JobRef, Ledger, commands
+from latentry.errors import ModelGone
+from latentry.ledger import JobRef, Lease, Ledger, commands
 from tests.latentry.ledger.audit import audit
 from tests.latentry.ledger.factory import card, new_job
+from worker.claims.catalogue.served_cards import WITHDRAW_S
+from worker.process.watchdog import BOOT_S
 
 
 def create(ledger: Ledger, model: str = "shapes") -> JobRef:
@@ -36,7 +43,43 @@ def test_its_waiting_jobs_fail_with_a_code_and_others_go_on(ledger: Ledger) -> N
     assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1, "said again, for those"
     assert state(ledger, running) == (JobStatus.FAILED, "model_gone")
     assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
+    record = ledger.run(commands.get(waiting))
+    assert record is not None
+    assert record.error is not None
+    assert record.error.message == ModelGone().message
     audit(ledger)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_job_that_comes_back_long_after_fails_at_a_sweep(ledger: Ledger, *, dies: bool) -> None:
+    """It would wait for nobody until its time is over."""
+    ref, [lease] = withdrawn_while_running(ledger)
+    ledger.run(commands.sweep(lease_s=60))
+    assert state(ledger, ref) == (JobStatus.RUNNING, "")
+    if dies:
+        ledger.client.zadd(f"{ledger.root}:leases", {str(ref): 0})
+    else:
+        ledger.run(commands.release(lease))
+    ledger.run(commands.sweep(lease_s=60))
+    assert state(ledger, ref) == (JobStatus.FAILED, "model_gone")
+    assert not ledger.client.smembers(f"{ledger.root}:withdrawn"), "nothing of it may come back"
+    audit(ledger)
+
+
+def test_one_that_comes_back_to_a_model_that_is_served_again_waits(ledger: Ledger) -> None:
+    ref, [lease] = withdrawn_while_running(ledger)
+    ledger.run(commands.register_model(card()))
+    ledger.run(commands.release(lease))
+    ledger.run(commands.sweep(lease_s=60))
+    assert state(ledger, ref) == (JobStatus.QUEUED, "")
+
+
+def withdrawn_while_running(ledger: Ledger) -> tuple[JobRef, list[Lease]]:
+    ledger.run(commands.register_model(card()))
+    ref = create(ledger)
+    leases = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
+    ledger.run(commands.withdraw_model("w1", "shapes"))
+    return ref, list(leases)
 
 
 def test_nothing_happens_while_another_worker_serves_it(ledger: Ledger) -> None:
@@ -47,8 +90,36 @@ def test_nothing_happens_while_another_worker_serves_it(ledger: Ledger) -> None:
     assert listed(ledger) == ["shapes"]
     assert state(ledger, ref) == (JobStatus.QUEUED, "")
     ledger.run(commands.heartbeat("w2", ["other", "shapes-2"], ttl_s=60))
-    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1
+    assert ledger.run(commands.withdraw_model("w2", "shapes")) == 1
     assert not listed(ledger)
+
+
+AWAY = {
+    "it did not load there just now": [{"models": ["other"], "failed": ["shapes"]}],
+    "nor anything else": [{"models": [], "failed": ["shapes"]}],
+    "it is told to stop": [{"models": ["shapes"]}, {"models": []}],
+    "it died": [{"models": ["shapes"], "ttl_s": 0.001}],
+}
+
+
+@pytest.mark.parametrize("why", AWAY)
+def test_nothing_happens_while_another_worker_that_had_it_may_be_back(
+    ledger: Ledger, why: str
+) -> None:
+    ledger.run(commands.register_model(card()))
+    for beat in AWAY[why]:
+        ledger.run(commands.heartbeat("w2", **({"ttl_s": 60.0} | beat)))
+    ref = create(ledger)
+    ledger.run(commands.sweep(lease_s=60))
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
+    ledger.run(commands.sweep(lease_s=60))
+    assert (listed(ledger), state(ledger, ref)) == (["shapes"], (JobStatus.QUEUED, ""))
+    servers = f"{ledger.root}:servers:shapes"
+    left_s = ledger.client.zscore(servers, "w2") / 1000 - time.time()
+    assert BOOT_S - 30 < left_s < WITHDRAW_S - 30, "as long as a start takes; it is said for longer"
+    ledger.client.zadd(servers, {"w2": 1})
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1
+    assert state(ledger, ref) == (JobStatus.FAILED, "model_gone")
 
 
 def test_what_the_worker_said_of_itself_before_does_not_count(ledger: Ledger) -> None:

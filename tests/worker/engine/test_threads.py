@@ -61,6 +61,16 @@ def test_threads_come_back_when_the_neighbour_is_gone() -> None:
     assert [machine.used(busy) for busy in (0.0, 1.0, 1.0, 0.0)] == [2, 1, 1, 2]
 
 
+def test_who_was_busy_at_the_start_takes_no_thread_of_the_first_call() -> None:
+    machine = Machine(2, 2)
+    assert machine.used(1.0) == 1
+    machine.threads.take_all()
+    machine.now += 0.2
+    with machine.threads.spare():
+        assert torch.get_num_threads() == 2
+    assert machine.used(1.0) == 1, "who stays busy does"
+
+
 def test_a_load_near_the_limit_does_not_make_it_waver() -> None:
     machine = Machine(2, 2)
     assert [machine.used(busy) for busy in (0.45, 0.55, 0.45, 0.4, 0.3)] == [2, 1, 1, 1, 2]

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from latentry.settings import Settings
+from tests.worker.inodes import invent_inodes
 from worker.model_files.found import find, id_of
 from worker.opened import model_files
 
@@ -134,3 +135,23 @@ def test_a_state_changes_with_each_of_a_models_files(tmp_path: Path) -> None:
     assert differ() == {"pen"}
     weights.write_text("longer")
     assert differ() == {"shapes"}
+
+
+def test_where_inodes_are_invented_a_model_stays_what_it_is_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FUSE mounts do: by their inodes all models would be other ones at each look."""
+    file = write(tmp_path / "pen.safetensors")
+    write(tmp_path / "shapes/model_index.json")
+    (tmp_path / "back").symlink_to(tmp_path)
+    invent_inodes(monkeypatch)
+    assert file.stat().st_ino != file.stat().st_ino
+    before = find({}, [tmp_path])[0]
+    assert set(before) == {"pen", "shapes"}
+    assert find({}, [tmp_path])[0] == before
+    stat = file.stat()
+    write(tmp_path / "new", "y")
+    os.utime(tmp_path / "new", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (tmp_path / "new").replace(file)
+    after = find({}, [tmp_path])[0]
+    assert (after["pen"] != before["pen"], after["shapes"]) == (True, before["shapes"])

@@ -7,7 +7,7 @@ from worker.model_files.settling import STILL_S, Settling
 
 
 def model(size: int, changed_at: float = 0.0) -> Found:
-    return Found(Path("x"), (("x", 1, size, int(changed_at * 1e9)),))
+    return Found(Path("x"), (("x", (size, 0, int(changed_at * 1e9))),))
 
 
 def test_at_first_what_has_not_changed_for_a_while_counts_and_what_was_named() -> None:

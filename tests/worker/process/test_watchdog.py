@@ -25,7 +25,10 @@ PARENT = """
 import sys
 from worker.process.watchdog import Watchdog
 command = [sys.executable, "-c", {child!r}]
-sys.exit(Watchdog(command, stop_s=2, max_rss_bytes={max_rss_bytes}).run())
+watchdog = Watchdog(command, stop_s=2)
+watchdog.start()
+watchdog.max_rss_bytes = {max_rss_bytes}
+sys.exit(watchdog.run())
 """
 
 

@@ -7,7 +7,7 @@ import structlog
 
 from latentry.contracts import Adapter, AnyCard, ModelCard
 from latentry.errors import LedgerUnavailable
-from latentry.ledger import Ledger, commands
+from latentry.ledger import Command, Ledger, commands
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
 from latentry.ledger.commands.worker import WITHDRAW_BATCH
 from worker.claims.catalogue.served_cards import ServedCards
@@ -51,21 +51,27 @@ class Heartbeat:
         return self.served.queues
 
     def beat(self) -> None:
-        """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
+        """Refresh the worker's own entry and the catalogue. Raises LedgerUnavailable."""
+        self._ledger.run(self._alive())  # first: nobody else withdraws what it has
         for card in self.served.cards:  # each time: the ledger may have been emptied
             listed = self._list() if isinstance(card, ModelCard) else NO_ADAPTERS
             if self._ledger.run(commands.register_model(card, listed, in_full=False)) < 0:
                 self._ledger.run(commands.register_model(card, listed))
-        failed = self._failed()
-        served = [model for model in self.models if model not in failed]
-        ttl_s = self._every_s * BEATS_PER_LIFE
-        adapters = self._list().digest
-        self._ledger.run(commands.heartbeat(self._worker, served, ttl_s=ttl_s, adapters=adapters))
         self._said_held = frozenset()
         self.say_held()
         for model in self.served.withdrawn:  # after: it counts as served until the worker says so
             while self._ledger.run(commands.withdraw_model(self._worker, model)) == WITHDRAW_BATCH:
                 log.info("model.jobs_ended", model=model)
+
+    def _alive(self) -> Command[int]:
+        models, failed = self.models, self._failed()
+        return commands.heartbeat(
+            self._worker,
+            [model for model in models if model not in failed],
+            ttl_s=self._every_s * BEATS_PER_LIFE,
+            adapters=self._list().digest,
+            failed=[model for model in models if model in failed],
+        )
 
     def say_held(self) -> None:
         """Tell which adapters are in memory, if others than were told. Raises LedgerUnavailable."""

@@ -8,9 +8,9 @@ from typing import Final
 from latentry.contracts import AnyCard, ModelCard
 from latentry.contracts.catalogue.models import Pace
 
-# For so long the ledger is told again that a model is gone: jobs of it may still come back to their
-# queue from workers that had them, and from gateways that read the catalogue a moment before.
-WITHDRAW_S: Final = 120.0
+# For so long the ledger is told again that a model is gone: another worker that had it counts for
+# five minutes after its last heartbeat, and gateways read the catalogue a moment before.
+WITHDRAW_S: Final = 360.0
 
 
 class ServedCards:

@@ -4,22 +4,22 @@ import json
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import structlog
 
 from latentry.contracts import Adapter
+from worker.engine.adapters.beside import State
 
 log = structlog.get_logger()
 
-_FORMAT: Final = "1"
-State: TypeAlias = tuple[tuple[int, int, int], ...]
+_FORMAT: Final = "2"
 
 
 class AdapterCache:
     """One JSON file of entries for each `identity`: which models there are, and who reads files.
 
-    An entry holds while its files are the same on disk by inode, size and time of change. Whoever
+    An entry holds while its files are the same on disk by size and times. Whoever
     changes them behind that is found out when they are loaded, by their hash.
     """
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from worker.engine.file_state import FileState, file_state
+
 IMAGE_ENCODER: Final = "image_encoder"
 _PUBLISHED: Final = ("models", "sdxl_models")
-State: TypeAlias = tuple[tuple[int, int, int], ...]
+State: TypeAlias = tuple[FileState, ...]
 
 
 def image_encoders(folder: Path) -> tuple[Path, ...]:
@@ -28,16 +30,16 @@ def _is_file(path: Path) -> bool:
 
 
 def state_of(paths: Iterable[Path]) -> State:
-    """What changes when a file is written or replaced: place on disk, size and both times.
+    """What changes when a file is written or replaced.
 
     Of a folder, that of its files. What is not there has none.
     """
-    found = []
+    found: list[FileState] = []
     for path in paths:
         try:
             files = sorted(path.iterdir()) if path.is_dir() else [path]
             stats = [file.stat() for file in files]
         except OSError:
             continue
-        found += [(one.st_ino, one.st_size, one.st_ctime_ns) for one in stats]
+        found += map(file_state, stats)
     return tuple(found)

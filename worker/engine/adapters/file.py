@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from latentry.errors import AdapterUnusable
+from worker.engine.adapters.checked import Checked
 from worker.engine.models.safetensors_header import DTYPE_BYTES, Header, TensorInfo, read_header
 
 MAX_FILE_BYTES: Final = 2**31
@@ -44,7 +45,7 @@ _PIECE: Final = 2**20  # elements looked at in one go
 class AdapterFile:
     """A safetensors file, and the config beside it in a folder that peft or diffusers wrote.
 
-    folder: where it is.
+    folder: where it is. checked: what is known of this very file, so that it is not found again.
     """
 
     name: str
@@ -52,6 +53,7 @@ class AdapterFile:
     header: Header
     config: Mapping[str, Any] | None = None
     folder: Path | None = None
+    checked: Checked | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -77,6 +79,8 @@ class AdapterFile:
     @cached_property
     def sha256(self) -> str:
         """Of the file; of a folder's weights and config."""
+        if self.checked is not None:
+            return self.checked.sha256
         found = hashlib.sha256(self.data)
         if self.config is not None:
             found.update(json.dumps(self.config, sort_keys=True).encode())
@@ -85,6 +89,8 @@ class AdapterFile:
     @cached_property
     def autov3(self) -> str:
         """AUTOMATIC1111's short hash: of all that comes after the header."""
+        if self.checked is not None:
+            return self.checked.autov3
         length = int.from_bytes(self.data[:8], "little")
         return hashlib.sha256(memoryview(self.data)[8 + length :]).hexdigest()[:12]
 
@@ -124,6 +130,8 @@ class AdapterFile:
 
     def refuse_non_finite(self) -> None:
         """Raises AdapterUnusable if a weight is infinite or not a number."""
+        if self.checked is not None:
+            return
         for name, tensor in self.header.tensors.items():
             if tensor.dtype in _INTEGERS and name.endswith(".alpha"):
                 continue

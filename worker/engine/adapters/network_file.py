@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from latentry.errors import AdapterUnusable, ConfigurationError
+from worker.engine.adapters.checked import Checked
 from worker.engine.adapters.file import are_finite, config_in
 from worker.engine.models.sources.scales import with_scales
 from worker.engine.models.weights import StoredTensor, stored_in
@@ -25,12 +26,16 @@ WEIGHTS: Final = "diffusion_pytorch_model*.safetensors"
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A safetensors file, or a folder in diffusers layout with its config. Its header is read."""
+    """A safetensors file, or a folder in diffusers layout with its config. Its header is read.
+
+    checked: as in `AdapterFile`.
+    """
 
     path: Path
     tensors: Mapping[str, StoredTensor]
     metadata: Mapping[str, str]
     config: Mapping[str, Any] | None = None
+    checked: Checked | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -91,6 +96,12 @@ class Reading:
     def autov3(self) -> str:
         """AUTOMATIC1111's short hash: of all that comes after the header."""
         return self._values.hexdigest()[:12]
+
+    def to_end(self) -> Checked:
+        """Read all of it. Raises AdapterUnusable."""
+        for _ in self:
+            pass
+        return Checked(self.sha256, self.autov3)
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Raises AdapterUnusable, also for a weight that is not finite."""

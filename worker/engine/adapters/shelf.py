@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,8 @@ from latentry.errors import (
 )
 from latentry.version import __version__
 from worker.engine.adapters.bank import Bank, Key
+from worker.engine.adapters.beside import State, state_of
+from worker.engine.adapters.checked import Checked
 from worker.engine.adapters.control.reader import ControlReader
 from worker.engine.adapters.control.t2i_adapter.reader import T2IAdapterReader
 from worker.engine.adapters.embedding.reader import EmbeddingReader
@@ -53,6 +56,7 @@ class Shelf:
             VaeReader(at),
             LoraReader(at),
         )
+        self._checked: dict[Path, tuple[State, Checked]] = {}
         self._loading = threading.Lock()
         # What adapters have besides: kept in memory by them, and counted with them.
         self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()
@@ -72,12 +76,22 @@ class Shelf:
         return self._edition()
 
     def inspect(self, path: Path) -> Adapter:
-        """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
+        """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable.
+
+        It is hashed once, as long as it stays what it is: other models change what it fits.
+        """
+        state = state_of([path])  # before it is read
+        known = self._checked.get(path)
+        checked = known[1] if known and known[0] == state else None
         if network := self._network(path):
             reader, large = network
-            return reader.inspect(large, self._blueprints())
-        file = AdapterFile.read(path)
-        return self._reader(file).inspect(file, self._blueprints())
+            entry = reader.inspect(replace(large, checked=checked), self._blueprints())
+            self._checked[path] = state, Checked(entry.sha256, entry.autov3)
+            return entry
+        file = replace(AdapterFile.read(path), checked=checked)
+        entry = self._reader(file).inspect(file, self._blueprints())
+        self._checked[path] = state, Checked(file.sha256, file.autov3)
+        return entry
 
     @property
     def held(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Captions, greedily: a call looks at the picture, and each further one makes a token."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -13,10 +14,12 @@ from PIL import Image
 from latentry.contracts import CaptionerCard, InputFile, ResolvedCaption
 from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
 from latentry.rules.captioning import caption_calls
+from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
 from worker.engine.captioning.blip import read_blip
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
+from worker.engine.file_state import file_state
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.job_failures import as_job_failed
 from worker.engine.loop.backend import Taken
@@ -115,14 +118,21 @@ def prepared(picture: Pixels, side: int) -> torch.Tensor:
 
 
 def open_captioner(
-    folder: Path, at: Device, budget_bytes: int, used_bytes: int
+    folder: Path,
+    at: Device,
+    budget_bytes: int,
+    used_bytes: int,
+    attempts: Attempts | None = None,
 ) -> Captioner | None:
     """Load and try it; None, and logged, if it cannot be used.
 
     `budget_bytes`: of all weights in memory, of which so many are used; 0 sets no bound.
+    `attempts`: notes on what the process may die of.
     """
+    attempts = attempts or Attempts(None)
     try:
-        with as_configuration_error(folder.name):
+        attempts.begin(folder.name, partial(_identity, folder))
+        with as_configuration_error(folder.name), attempts.judged(folder.name):
             captioner = _loaded(folder, at)
         if 0 < budget_bytes < used_bytes + captioner.size_bytes:
             raise ConfigurationError(
@@ -134,6 +144,10 @@ def open_captioner(
         return None
     log.info("captioner.loaded", captioner=captioner.card.captioner)
     return captioner
+
+
+def _identity(folder: Path) -> str:
+    return repr([(str(one), file_state(one.stat())) for one in sorted(folder.iterdir())])
 
 
 def _loaded(folder: Path, at: Device) -> Captioner:

@@ -14,6 +14,7 @@ from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.adapters.shelf import Shelf
 from worker.engine.adapters.vae.loaded import models_of
+from worker.engine.attempts import Attempts
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
@@ -30,6 +31,7 @@ from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.residents import Residents
 from worker.engine.threads import Threads, choose_threads
 from worker.engine.timing import Timing
@@ -54,6 +56,7 @@ class Diffusion:
         adapter_memory_bytes: int = DEFAULT_ADAPTER_BYTES,
         compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
+        attempts: Attempts | None = None,
     ) -> None:
         choose_threads(threads)
         self.at = Device.choose(device, dtype, low_memory)
@@ -62,7 +65,7 @@ class Diffusion:
         self.longest_test_s = 0.0
         self._clock = clock
         self._residents = Residents(
-            self.at, prove=self.self_test, budget_bytes=model_memory_bytes, now=clock
+            self.at, self.self_test, budget_bytes=model_memory_bytes, now=clock, attempts=attempts
         )
         listed = self._residents.listed
         self.reader = DiffusionReader(self.at, listed)
@@ -84,16 +87,13 @@ class Diffusion:
     def open(
         self,
         sources: Mapping[str, ModelLocation],
-        *,
         before: Callable[[ModelLocation], None] | None = None,
+        *,
         may_be_none: bool = False,
+        early: EarlyDigests | None = None,
     ) -> list[ModelCard]:
-        """Serve these models. Those that fit are loaded now, the others when a request needs them.
-
-        `before` is called with each source. One that cannot be used is left out; raises a
-        LatentryError if none is left, unless there may be none.
-        """
-        return open_models(self._residents, sources, before=before, may_be_none=may_be_none)
+        """As `open_models`: those that fit are loaded now, the others when a request needs them."""
+        return open_models(self._residents, sources, before, may_be_none=may_be_none, early=early)
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:
@@ -235,9 +235,7 @@ class Diffusion:
             return Taken([error] * len(members))
 
     def _spare(self, key: BatchKey) -> AbstractContextManager[None]:
-        """Around a call that leaves CPUs to other processes if it may: strict bits depend on its
-        threads, compiled UNets are made for all of them, and a GPU has none.
-        """
+        """Leave CPUs to others: but strict bits, and compiled UNets, are made for all threads."""
         may_share = not key.is_strict and self.compiled is None and self.at.device.type == "cpu"
         return self.threads.spare() if may_share else nullcontext()
 

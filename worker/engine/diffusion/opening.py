@@ -7,6 +7,7 @@ import structlog
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.sources import ModelLocation
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.loading.loading import as_configuration_error
 from worker.engine.models.residents import Residents
 from worker.engine.models.sources.sources import blueprint_from_source
@@ -17,14 +18,16 @@ log = structlog.get_logger()
 def open_models(
     residents: Residents,
     sources: Mapping[str, ModelLocation],
-    *,
     before: Callable[[ModelLocation], None] | None = None,
+    *,
     may_be_none: bool = False,
+    early: EarlyDigests | None = None,
 ) -> list[ModelCard]:
     """Serve these models, and load those that fit; the cards of all that can be used.
 
-    `before` is called with each source. If none can be used, and there have to be some, the first
-    error is raised, or an Unavailable if there is one, for then another try may help.
+    `before` is called with each source. `early`: what of their files is hashed already. If none can
+    be used, and there have to be some, the first error is raised, or an Unavailable if there is
+    one, for then another try may help.
     """
     cards: list[ModelCard] = []
     failures: list[LatentryError] = []
@@ -35,7 +38,7 @@ def open_models(
             with as_configuration_error(model):
                 card = add_model(residents, model, source)
                 if residents.fits(model):
-                    residents.load(model)
+                    residents.load(model, early)
         except LatentryError as error:
             log.error("model.unusable", model=model, code=error.code, why=error.message)
             residents.listed.forget(model)

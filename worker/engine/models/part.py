@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from latentry.errors import ConfigurationError
+from worker.engine.file_state import file_state
 from worker.engine.models.weights import StoredTensor, read_in_order
 
 ReadAll: TypeAlias = Callable[[Mapping[str, StoredTensor]], Mapping[str, torch.Tensor]]
@@ -37,8 +38,7 @@ class Part:
         for name, stored in sorted(self.weights.items()):
             found.update(f"{name} {stored.shape} ".encode())
         for file in sorted({stored.file for stored in self.weights.values()}):
-            stat = file.stat()
-            found.update(f"{file} {stat.st_ino} {stat.st_size} {stat.st_ctime_ns} ".encode())
+            found.update(f"{file} {file_state(file.stat())} ".encode())
         return f"{self.name} {found.hexdigest()}"
 
     def dtype_in(self, model: torch.dtype) -> torch.dtype:

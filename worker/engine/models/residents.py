@@ -7,12 +7,14 @@ from typing import Final
 import structlog
 import torch
 
-from latentry.errors import LatentryError, ModelNotLoaded, OutOfMemory
+from latentry.errors import ConfigurationError, LatentryError, ModelNotLoaded, OutOfMemory
+from worker.engine.attempts import Attempts
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.eviction import make_room
 from worker.engine.models.listed_models import ListedModels
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.loading.loading import Loading, as_configuration_error
 from worker.engine.models.memory import ModelMemory
 from worker.engine.models.served_model import Residency, ServedModel
@@ -26,21 +28,24 @@ class Residents:
     """All models that the engine serves, of which some are in memory.
 
     `budget_bytes` bounds the weights in memory; 0 sets no bound. `prove` draws with a model that
-    was just loaded, and raises if that fails. `listed`: all models that requests may name, in
-    memory or not; `served` has them by id. At most one model is loading. All methods belong to the
-    thread that computes, except where they say otherwise; files are read in a thread beside it.
+    was just loaded, and raises if that fails. `attempts`: notes on models of which the process may
+    die. `listed`: all models that requests may name, in memory or not; `served` has them by id. At
+    most one model is loading. All methods belong to the thread that computes, except where they say
+    otherwise; files are read in a thread beside it.
     """
 
     def __init__(
         self,
         at: Device,
-        *,
         prove: Callable[[str], object],
+        *,
         budget_bytes: int = 0,
         now: Callable[[], float] = perf_counter,
+        attempts: Attempts | None = None,
     ) -> None:
         self._at = at
         self._prove = prove
+        self._attempts = attempts or Attempts(None)
         self._now = now
         self.memory = ModelMemory(at.device, budget_bytes)
         self.listed = ListedModels(at, self.memory, now)
@@ -74,15 +79,21 @@ class Residents:
         self.served.pop(model, None)
         self.memory.put(model, loaded, size_bytes=0)
 
-    def load(self, model: str) -> None:
-        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
+    def load(self, model: str, early: EarlyDigests | None = None) -> None:
+        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed.
+
+        `early`: hashes of files that may be its.
+        """
         one = self.served[model]
         one.become(Residency.LOADING)
         threads = torch.get_num_threads()  # nothing else computes
-        loading = Loading(one.blueprint, self._at, threads=threads, began=self._now())
+        began = self._now()
+        loading = Loading(one.blueprint, self._at, threads=threads, began=began, early=early)
         try:
-            loading.read()
-            self._enter(one, loading)
+            self._attempts.begin(model, lambda: one.blueprint.identity)
+            with self._attempts.judged(model):
+                loading.read()
+                self._enter(one, loading)
         except (torch.OutOfMemoryError, OutOfMemory) as error:
             one.become(Residency.ABSENT)
             if not self.models:
@@ -155,6 +166,11 @@ class Residents:
 
     def _start(self, one: ServedModel) -> None:
         one.become(Residency.LOADING)
+        try:
+            self._attempts.begin(one.id, lambda: one.blueprint.identity)
+        except ConfigurationError as error:
+            self._fail(one, error.message)
+            return
         self._loading = Loading(one.blueprint, self._at, began=self._now())
         self._loading.start()
 
@@ -190,10 +206,11 @@ class Residents:
         self._loading = None
         one = self.served[loading.model]
         if one.is_outdated:  # orders that waited for it ask again for its successor
+            self._attempts.end(one.id)
             one.become(Residency.ABSENT)
             return
         try:
-            with as_configuration_error(one.id):
+            with as_configuration_error(one.id), self._attempts.judged(one.id):
                 self._enter(one, loading)
         except (torch.OutOfMemoryError, OutOfMemory):
             if not self.models:

@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import torch
 
 from latentry.errors import ConfigurationError
+from worker.engine.file_state import FileState, file_state
 from worker.engine.models.safetensors_header import Header, TensorInfo, read_header
 
 _DTYPES: Final = {
@@ -28,15 +29,16 @@ BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 class StoredTensor:
     """One tensor in a file; `transposed` if the module wants the transpose of what is stored.
 
-    `scale`: what its values are to be multiplied by, as fp8 weights often are. `inode`: of the file
-    when its header was read; another one by that name has other bytes at these places. 0 if any.
+    `scale`: what its values are to be multiplied by, as fp8 weights often are. `stat`: inode
+    and state of the file when its header was read; another one by that name has other bytes at
+    these places. None: any.
     """
 
     file: Path
     info: TensorInfo
     transposed: bool = False
     scale: float = 1.0
-    inode: int = 0
+    stat: tuple[int, FileState] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,7 +118,7 @@ class StoredTensor:
         """Fill a buffer with the bytes of its file from `begin` on."""
         try:
             with self.file.open("rb", buffering=0) as stream:
-                if self.inode and os.fstat(stream.fileno()).st_ino != self.inode:
+                if self.stat and not _is_same(self.stat, _stat(stream)):
                     raise ConfigurationError(f"{self.file} was replaced since it was looked at.")
                 done = 0
                 while done < len(buffer):
@@ -142,17 +144,27 @@ def in_order(tensors: Mapping[str, StoredTensor]) -> list[str]:
 
 def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """A file's tensors by name, and its metadata. Raises ConfigurationError."""
-    header, inode = _header(file)
-    tensors = {name: StoredTensor(file, info, inode=inode) for name, info in header.tensors.items()}
+    header, stat = _header(file)
+    tensors = {name: StoredTensor(file, info, stat=stat) for name, info in header.tensors.items()}
     return tensors, header.metadata
 
 
-def _header(file: Path) -> tuple[Header, int]:
+def _header(file: Path) -> tuple[Header, tuple[int, FileState]]:
     try:
         with file.open("rb") as stream:
-            return read_header(stream), os.fstat(stream.fileno()).st_ino
+            return read_header(stream), _stat(stream)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{file} cannot be loaded. {error}") from error
+
+
+def _stat(stream: BinaryIO) -> tuple[int, FileState]:
+    stat = os.fstat(stream.fileno())
+    return stat.st_ino, file_state(stat)
+
+
+def _is_same(before: tuple[int, FileState], now: tuple[int, FileState]) -> bool:
+    """By its inode, though it may have been written to; where those are invented, by its state."""
+    return before[0] == now[0] or before[1] == now[1]
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:

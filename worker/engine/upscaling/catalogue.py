@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -14,8 +15,10 @@ import torch
 from latentry.contracts import UpscalerCard
 from latentry.contracts.upscales import LANCZOS, UPSCALER_ID
 from latentry.errors import ConfigurationError
+from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
 from worker.engine.device import Device, accelerator, processor
+from worker.engine.file_state import file_state
 from worker.engine.models.loading.loading import as_configuration_error
 from worker.engine.models.weights import read_in_order, stored_in
 from worker.engine.timing import Timing
@@ -64,22 +67,32 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def open_upscalers(
-    sources: Iterable[tuple[str, Path]], at: Device, budget_bytes: int = 0
+    sources: Iterable[tuple[str, Path]],
+    at: Device,
+    budget_bytes: int = 0,
+    attempts: Attempts | None = None,
 ) -> Iterator[Network]:
     """Load and try each; one that cannot be used is left out, and logged by name.
 
     `budget_bytes` bounds the weights of all of them, which stay in memory; 0 sets no bound.
+    `attempts`: of which the process may die.
     """
-    used_bytes = 0
+    used_bytes, attempts = 0, attempts or Attempts(None)
     for id, file in upscaler_files(sources).items():
         try:
+            attempts.begin(id, partial(_identity, file))
             with as_configuration_error(id):
-                network = load(id, file, at)
+                with attempts.judged(id):
+                    network = load(id, file, at)
                 _refuse_larger(network, budget_bytes, used_bytes)
                 used_bytes += network.size_bytes
                 yield network
         except ConfigurationError as error:
             log.error("upscaler.unusable", upscaler=id, why=error.message)
+
+
+def _identity(file: Path) -> str:
+    return f"{file} {file_state(file.stat())}"
 
 
 def _refuse_larger(network: Network, budget_bytes: int, used_bytes: int) -> None:

@@ -141,6 +141,20 @@ local function expire(ref)
   end
 end
 
+-- So many of the jobs that wait for a model fail: no worker has it any more. Returns how many did.
+local function end_waiting(model, most)
+  local refs = redis.call('ZRANGE', key('queue', model), 0, most - 1)
+  for _, ref in ipairs(refs) do
+    if redis.call('EXISTS', key('job', ref)) == 0 then
+      purge(ref, model)
+    elseif not pcall(finish, ref, 'failed', 'model_gone',
+      'The model was removed from the service before the job began.') then
+      break_off(ref, model)
+    end
+  end
+  return #refs
+end
+
 -- A job as readers get it: {ref, record, position in its user's own queue or -1, when it may start in
 -- Unix ms or -1}; an empty record if there is none.
 local function read_job(ref)

@@ -4,7 +4,7 @@
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
 --   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
 --   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
---   waiting_cost, wake, weights, workers
+--   waiting_cost, wake, weights, withdrawn, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -67,6 +67,14 @@ each('leases', function(ref)
 end)
 
 each('deadlines', expire)
+
+-- Jobs that ran when their models went, and came back since.
+for _, model in ipairs(redis.call('SMEMBERS', key('withdrawn'))) do
+  end_waiting(model, batch)
+  if redis.call('EXISTS', key('load', model)) == 0 then -- nothing of it runs that could come back
+    redis.call('SREM', key('withdrawn'), model)
+  end
+end
 
 redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
 

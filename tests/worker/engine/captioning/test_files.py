@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from latentry.settings import Settings
 from tests.worker.engine.captioning import tiny_blip
 from worker.backends import open_backend
+from worker.engine.attempts import Attempts
+from worker.engine.captioning import captioner
 from worker.engine.captioning.captioner import open_captioner
 from worker.engine.device import Device
 from worker.process.keepalive import NoKeepalive
@@ -114,6 +116,22 @@ def test_what_a_config_says_besides_is_not_read(folder: Path) -> None:
         folder
     )
     assert open_captioner(folder, CPU, 0, 0) is not None
+
+
+def test_a_note_says_that_it_is_tried_until_that_is_over(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a worker that dies of it would die at every start."""
+    noted, loads = list[int](), captioner._loaded
+
+    def counting(*what: Any) -> Any:
+        noted.append(len(list(tmp_path.glob("notes/*/*"))))
+        return loads(*what)
+
+    monkeypatch.setattr(captioner, "_loaded", counting)
+    assert open_captioner(folder, CPU, 0, 0, Attempts(tmp_path / "notes")) is not None
+    assert noted == [1]
+    assert not list(tmp_path.glob("notes/*"))
 
 
 def test_it_counts_in_the_memory_for_models(folder: Path) -> None:

@@ -16,6 +16,7 @@ from latentry.errors import AdapterUnusable, ConfigurationError, ModelGone, Mode
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters import written
 from tests.worker.engine.adapters.written import Style
+from tests.worker.inodes import invent_inodes
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed
@@ -288,3 +289,15 @@ def test_weights_of_a_file_that_was_replaced_are_not_read_by_the_old_header(
     (tmp_path / "new").replace(file)
     serving.submit("job")
     assert serving.run()["job"] == "model_not_loaded"
+
+
+def test_where_inodes_are_invented_a_model_loads_and_is_the_same(
+    sources: dict[str, Path], drawn: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = Serving(sources)
+    before = serving.backend._residents.blueprints["a"].identity
+    invent_inodes(monkeypatch)
+    assert serving.backend._residents.blueprints["a"].identity == before
+    serving.backend._residents.evict("a")
+    serving.submit("job")
+    assert np.array_equal(serving.run()["job"], drawn["a"])

@@ -1,6 +1,7 @@
 """Models come and go within their memory, and those that draw are not disturbed."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 from latentry.errors import ConfigurationError, ModelNotLoaded, UnknownModel
 from latentry.sources import HubPin, Source
 from tests.worker.engine import tiny
+from worker.engine import attempts
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed
 from worker.engine.models.part import Part
@@ -460,3 +462,45 @@ def test_strict_calls_have_the_rows_that_the_models_overrides_say(
     backend.load("eight", sources["a"])
     for model, rows in {"four": 4, "eight": 8}.items():
         assert backend.plan(tiny.order(model=model, determinism="strict")).key.bucket == rows
+
+
+class Deadly(Diffusion):
+    """A backend on which one model loses the device, as a kernel that CUDA cannot go on after."""
+
+    def self_test(self, model: str) -> float:
+        if model == "b":
+            raise torch.AcceleratorError("an illegal memory access was encountered")
+        return super().self_test(model)
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_model_that_loses_the_device_again_and_again_is_left_out(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_start: bool
+) -> None:
+    """Without it every start would end so, and no model be served at all."""
+
+    def process(number: int) -> Diffusion:
+        monkeypatch.setattr(attempts, "_PROCESS", str(number))
+        noted = attempts.Attempts(tmp_path, fatal=torch.AcceleratorError)
+        backend = Deadly(device="cpu", dtype="float32", threads=1, attempts=noted)
+        try:
+            backend.open(sources if at_start else {"a": sources["a"]})
+            if not at_start:
+                backend.change_model("b", backend.reader.read("b", sources["b"])[1])
+                while backend.is_changing:
+                    backend.continue_loading(idle=True)
+        finally:
+            for _, descriptor in noted._own.values():  # as its end does
+                os.close(descriptor)
+        return backend
+
+    for number in range(attempts.MOST):
+        with pytest.raises(torch.AcceleratorError):
+            process(number)
+    with capture_logs() as logs:
+        backend = process(attempts.MOST)
+    assert list(backend.models) == (["a", "c"] if at_start else ["a"])
+    [why] = [one["why"] for one in logs if one["event"] in ("model.unusable", "model.not_loaded")]
+    assert why.startswith("b is not loaded: 3 times the worker died")
+    with pytest.raises(UnknownModel if at_start else ModelNotLoaded):
+        backend.ready("b")

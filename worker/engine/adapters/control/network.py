@@ -52,16 +52,14 @@ def entry_of(
         else:
             fitting.append(model)
             family = blueprint.card.family
-    reading = Reading(file)
-    for _ in reading:
-        pass
+    checked = file.checked or Reading(file).to_end()
     return Adapter(
         id="",
         kind=kind,
         family=family,
         models=tuple(fitting),
-        sha256=reading.sha256,
-        autov3=reading.autov3,
+        sha256=checked.sha256,
+        autov3=checked.autov3,
         size_bytes=file.size_bytes,
         networks=("unet",),
         reason=None if fitting else "".join(c for c in why[:1000] if c.isprintable()),

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 
 import structlog
 import torch
@@ -12,6 +14,7 @@ from latentry.errors.frames import without_frames
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.loading.fingerprint import fingerprints
 from worker.engine.models.loading.low_memory import slimmed
 from worker.engine.models.loading.part_reader import PartReader
@@ -40,17 +43,23 @@ class Loading:
     """A model is read and converted in threads of its own, none of it in the step loop's.
 
     `threads`: how many at once; the loop of models that draw wants the cores too. `began`: when it
-    began, on the caller's clock in seconds.
+    began, on the caller's clock in seconds. `early`: what of it is hashed already.
     """
 
     def __init__(
-        self, blueprint: Blueprint, at: Device, *, threads: int = 1, began: float = 0.0
+        self,
+        blueprint: Blueprint,
+        at: Device,
+        *,
+        threads: int = 1,
+        began: float = 0.0,
+        early: EarlyDigests | None = None,
     ) -> None:
         self.model = blueprint.card.id
         self.began = began
         self._blueprint = blueprint
         self._at = at
-        self._reader = PartReader(blueprint.parts, at, threads=threads)
+        self._reader = PartReader(blueprint.parts, at, threads=threads, early=early)
         self._loaded: LoadedModel | None = None
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
@@ -67,9 +76,11 @@ class Loading:
     def read(self) -> None:
         """The whole model, on to its device. Raises ConfigurationError."""
         networks = {name: self._reader.read(name) for name in self._blueprint.parts}
-        found = fingerprints(self._blueprint, networks, self._reader.digests)
+        once = {name: cache(make) for name, make in self._blueprint.tokenizers.items()}
+        blueprint = replace(self._blueprint, tokenizers=once)  # they take tenths of a second
+        found = fingerprints(blueprint, networks, self._reader.digests)
         slim = slimmed(networks, self._at, self._reader.read)
-        self._loaded = LoadedModel.assemble(self._blueprint, slim, self._at, *found)
+        self._loaded = LoadedModel.assemble(blueprint, slim, self._at, *found)
 
     def loaded(self) -> LoadedModel:
         """The model, ready to draw, once it is read; raises what reading ended with otherwise."""

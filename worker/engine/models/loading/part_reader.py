@@ -13,6 +13,7 @@ from torch import nn
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device
 from worker.engine.models.loading.conversion import converted
+from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.loading.fingerprint import WeightDigest
 from worker.engine.models.loading.low_memory import home
 from worker.engine.models.part import Part
@@ -26,15 +27,23 @@ class PartReader:
     """Reads, digests and converts one tensor after the other, in threads that torch does not know.
 
     So memory holds a part in the device's dtype, and beside it only the tensors that are on their
-    way. `threads`: how many of them at once. `digests`: of each weight that was read, by part and
-    name.
+    way. `threads`: how many of them at once. `early`: what is hashed already. `digests`: of each
+    weight that was read, by part and name.
     """
 
-    def __init__(self, parts: Mapping[str, Part], at: Device, *, threads: int) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, Part],
+        at: Device,
+        *,
+        threads: int,
+        early: EarlyDigests | None = None,
+    ) -> None:
         self.digests: dict[str, dict[str, str]] = {}
         self._parts = parts
         self._at = at
         self._threads = threads
+        self._early = early or EarlyDigests()
 
     def read(self, name: str) -> nn.Module:
         """A part, on its device. Raises ConfigurationError, also if its files have changed."""
@@ -50,7 +59,9 @@ class PartReader:
     ) -> dict[str, torch.Tensor]:
         names = in_order(stored)
         with ThreadPoolExecutor(self._threads, thread_name_prefix="reading") as pool:
-            pairs = list(pool.map(partial(_read, at), (stored[name] for name in names)))
+            pairs = list(
+                pool.map(partial(_read, at, self._early), (stored[name] for name in names))
+            )
         digests = {name: told for name, (_, told) in zip(names, pairs, strict=True)}
         if self.digests.setdefault(part, digests) != digests:
             raise ConfigurationError(
@@ -59,9 +70,25 @@ class PartReader:
         return {name: tensor for name, (tensor, _) in zip(names, pairs, strict=True)}
 
 
-def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
+def _read(at: Device, early: EarlyDigests, stored: StoredTensor) -> tuple[torch.Tensor, str]:
     """A weight on its device, and the digest of what its file has."""
-    digest = WeightDigest()
+    known = _hashed(early, stored)
+    weight, digest = _read_weight(at, WeightDigest(known), stored)
+    if known is not None and _hashed(early, stored) != known:
+        raise ConfigurationError(f"{stored.file} has changed while it was loaded.")
+    return weight, digest
+
+
+def _hashed(early: EarlyDigests, stored: StoredTensor) -> str | None:
+    """What is known of a weight, if it is as its file has it."""
+    if stored.transposed or stored.scale != 1.0:
+        return None
+    return early.find(stored.file, stored.info.begin, stored.info.end)
+
+
+def _read_weight(
+    at: Device, digest: WeightDigest, stored: StoredTensor
+) -> tuple[torch.Tensor, str]:
     if at.device.type == "cpu":
         pieces = map(digest.take, stored.pieces(_PIECE_BYTES))
         return converted(pieces, stored.shape, at), digest.of(stored)

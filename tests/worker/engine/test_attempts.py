@@ -1,0 +1,122 @@
+"""A file that workers die of is refused after a few times, and no other."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from latentry.errors import ConfigurationError
+from worker.engine.attempts import MOST, Attempts
+
+PROCESS = """
+import sys
+from functools import partial
+from pathlib import Path
+from worker.engine.attempts import Attempts, forget_own
+from worker.process.sigterm import end_on_sigterm
+folder = Path(sys.argv[1])
+end_on_sigterm(partial(forget_own, folder))
+Attempts(folder, "a machine").begin("pen", lambda: sys.argv[2])
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def loading(folder: Path, identity: str = "file") -> Iterator["subprocess.Popen[str]"]:
+    """Another process, which loads it until it is ended."""
+    command = [sys.executable, "-c", PROCESS, str(folder), identity]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def die(folder: Path, number: int = signal.SIGKILL) -> None:
+    with loading(folder) as process:
+        process.send_signal(number)
+        assert process.wait() == -number
+
+
+def begin(folder: Path, identity: str = "file", machine: str = "a machine") -> Attempts:
+    found = Attempts(folder, machine)
+    found.begin("pen", lambda: identity)
+    return found
+
+
+@pytest.fixture
+def deadly(tmp_path: Path) -> Path:
+    for _ in range(MOST):
+        die(tmp_path)
+    return tmp_path
+
+
+def test_what_workers_died_of_again_and_again_is_refused_until_it_changes(deadly: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"pen is not loaded: {MOST} times") as refused:
+        begin(deadly)
+    with begin(deadly, "another file").judged("pen"):
+        pass
+    with begin(deadly, machine="another machine").judged("pen"):
+        pass
+    with pytest.raises(ConfigurationError):
+        begin(deadly)
+    [place] = deadly.iterdir()
+    assert str(place) in refused.value.message, "what to remove"
+    for note in place.iterdir():
+        note.unlink()
+    begin(deadly).end("pen")
+
+
+def test_those_that_live_are_not_counted(tmp_path: Path) -> None:
+    with ExitStack() as others:
+        for _ in range(MOST + 1):
+            others.enter_context(loading(tmp_path))
+        begin(tmp_path).end("pen")
+
+
+def test_one_that_works_is_forgiven_and_one_that_merely_fails_is_not(tmp_path: Path) -> None:
+    die(tmp_path)
+    die(tmp_path)
+    with pytest.raises(ZeroDivisionError), begin(tmp_path).judged("pen"):
+        raise ZeroDivisionError
+    assert len(notes(tmp_path)) == 2
+    with begin(tmp_path).judged("pen"):
+        assert len(notes(tmp_path)) == 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_after_what_is_fatal_the_note_stays(tmp_path: Path) -> None:
+    found = Attempts(tmp_path, fatal=ZeroDivisionError)
+    found.begin("pen", lambda: "file")
+    with pytest.raises(ZeroDivisionError), found.judged("pen"):
+        raise ZeroDivisionError
+    assert len(notes(tmp_path)) == 1
+    found.end("pen")
+
+
+def test_whoever_is_told_to_end_blames_nothing(tmp_path: Path) -> None:
+    die(tmp_path)
+    die(tmp_path, signal.SIGTERM)
+    assert len(notes(tmp_path)) == 1
+
+
+def test_where_nothing_can_be_written_files_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with begin(tmp_path / "taken").judged("pen"):
+        pass
+    found = Attempts(tmp_path)
+    found.begin("pen", lambda: str((tmp_path / "gone").stat()))
+    found.end("pen")
+    Attempts(None).begin("pen", lambda: "file")
+    assert not notes(tmp_path)
+
+
+def notes(folder: Path) -> list[Path]:
+    return list(folder.glob("*/*"))
