@@ -28,12 +28,12 @@ class Term:
     factor: float
 
 
-def pays(module: Any, terms: Sequence[Term], x: torch.Tensor) -> bool:
-    """Whether merging these terms takes less than computing them for all of x."""
+def pays(module: Any, x: torch.Tensor) -> bool:
+    """Whether merging a term takes less than computing it for all of x, whatever its rank."""
     out, *rest = module.weight.shape
     into = torch.Size(rest).numel()
     positions = x.numel() // rest[0]
-    return into * out * _DISCOUNT < (into + out) * positions if terms else False
+    return into * out * _DISCOUNT < (into + out) * positions
 
 
 def merged(module: Any, terms: Sequence[Term], x: torch.Tensor) -> torch.Tensor:

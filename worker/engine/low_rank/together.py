@@ -30,9 +30,8 @@ class Together:
     ) -> torch.Tensor:
         """The module's output for x, with the terms of its layers. own: its forward."""
         self._alike = self._alike or _alike(self._uses, len(x))
-        first = list(_terms(layers, self._alike[0][1]))
-        if len(self._alike) == 1 and pays(module, first, x):
-            return merged(module, first, x)
+        if len(self._alike) == 1 and pays(module, x):
+            return merged(module, list(_terms(layers, self._alike[0][1])), x)
         output = own(x)
         if is_cheap_to_call(x.device):
             self._add_by_runs(layers, x, output)
