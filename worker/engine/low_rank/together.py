@@ -41,10 +41,13 @@ class Together:
 
     def _add_by_runs(self, layers: Sequence[At], x: torch.Tensor, output: torch.Tensor) -> None:
         """Two products for each run of rows that are alike; nothing is gathered."""
-        for rows, worn in self._alike:
-            for term in _terms(layers, worn):
-                part = term.site.part(output)[rows.start : rows.stop]
-                term.layer.add(term.site.module, x[rows.start : rows.stop], part, term.factor)
+        sizes = [len(rows) for rows, _ in self._alike]
+        for at in layers:
+            parts = zip(x.split(sizes), at.site.part(output).split(sizes), strict=True)
+            for (_, worn), (chosen, part) in zip(self._alike, parts, strict=True):
+                for use, weight in worn:
+                    if layer := use.layers.get(at.path):
+                        layer.add(at.site.module, chosen, part, weight * layer.scale)
 
     def _add_in_batches(self, layers: Sequence[At], x: torch.Tensor, output: torch.Tensor) -> None:
         """As many operations, however many adapters."""
