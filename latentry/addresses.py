@@ -19,6 +19,16 @@ def dialable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def without_credentials(url: str) -> str:
+    """What may be told of a URL, or of a text that was to be one: no `user:password@`.
+
+    A password with an unescaped `/` or `@` is one too: all up to the last `@` is left out.
+    """
+    before, _, rest = url.rpartition("@")
+    scheme, slashes, _ = before.partition("://")
+    return f"{scheme}://{rest}" if slashes else rest
+
+
 def is_redis_url(text: str) -> bool:
     """Whether a text is redis://[[user]:password@]host[:port][/db], or rediss://.
 

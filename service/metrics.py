@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from latentry.contracts import DeliveryStatus, ResolvedRequest, ResolvedUpscale
+from latentry.contracts import AnyRequest, DeliveryStatus
 from latentry.ledger import JobEnd
 
 _HTTP_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -68,7 +68,7 @@ class Metrics:
         self._requests(method, route, str(status)).inc()
         self._latency(method, route).observe(took_s)
 
-    def job_accepted(self, request: ResolvedRequest | ResolvedUpscale) -> None:
+    def job_accepted(self, request: AnyRequest) -> None:
         """A job was accepted."""
         self._accepted.labels(request.model).inc()
 

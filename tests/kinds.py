@@ -1,4 +1,5 @@
-"""Every kind of job besides generations, as bodies of its route: a new one needs a line here.
+"""Every kind of job that stores pictures, besides generations, as bodies of its route: a new one
+needs a line here.
 
 The fault storm and hostile bodies walk this table; tests/modes.py has the ways to make an image.
 """
@@ -33,7 +34,7 @@ class Kind:
     def body(self, seed: int, common: Mapping[str, Any]) -> dict[str, Any]:
         """All of it, with pictures as PNG bytes; common: the fields of what is drawn."""
         body = dict(self.fields)
-        if self.kind is JobKind.UPSCALE:
+        if self.kind in (JobKind.UPSCALE, JobKind.CONTROL):
             return body | {"image": png(pictures(seed)["image"])}
         if self.keyframe is None:
             return {**common, "seed": seed, **body}
@@ -69,6 +70,8 @@ KINDS: Final[dict[str, Kind]] = {
     "frames with embeddings": Kind(JobKind.INTERPOLATION, {"frames": 3}, {}, _NAMES),
     "enlarged": Kind(JobKind.UPSCALE, {"scale": 2.5}),
     "enlarged as JPEG": Kind(JobKind.UPSCALE, {"upscaler": "lanczos", "output_format": "jpeg"}),
+    "edges": Kind(JobKind.CONTROL, {"width": 48, "thresholds": [40, 90]}),
+    "inverted lines": Kind(JobKind.CONTROL, {"preprocess": "invert", "output_format": "webp"}),
     "clip": Kind(JobKind.CLIP, {"frames": 4}),
     "clip's frames": Kind(JobKind.CLIP, {"frames": 3, "output": "frames"}),
 }

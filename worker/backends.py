@@ -3,21 +3,23 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from latentry.contracts import Defaults, Limits, ModelCard, Sampler, UpscalerCard
+from latentry.contracts import AnyCard, Defaults, Limits, ModelCard, Sampler
 from latentry.low_memory import LowMemory
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
+from worker.engine.background.backend import Background
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
+from worker.engine.preprocessing import Preprocessors
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
-from worker.engine.upscaling.backend import Upscaling
 from worker.engine.upscaling.lanczos import Lanczos
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
 
 if TYPE_CHECKING:
+    from worker.engine.captioning.captioner import Captioner
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.upscaling.network import Network
 
@@ -25,16 +27,14 @@ FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
 
-Card: TypeAlias = ModelCard | UpscalerCard
-
-
 def open_backend(
     settings: Settings, keepalive: Keepalive, in_folders: Mapping[str, Path] = MappingProxyType({})
-) -> tuple[BackendRouter, list[Card]]:
-    """The backend, with every model that fits loaded and tested, and every upscaler.
+) -> tuple[BackendRouter, list[AnyCard]]:
+    """The backend, with every model that fits loaded and tested, and all that it makes beside
+    them.
 
-    With the cards of all models, then those of upscalers. `in_folders`: models besides those that
-    settings name.
+    With the cards of all models, then those of the background. `in_folders`: models besides those
+    that settings name.
     """
     simulations: dict[str, Simulation] = {}
     stored: dict[str, ModelLocation] = {}
@@ -43,17 +43,19 @@ def open_backend(
             simulations[model] = source
         else:
             stored[model] = source
-    everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = []
+    everything: list[tuple[ServedBackend[Any], Sequence[AnyCard]]] = []
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
+    taken = sum(one.size_bytes for one in networks)
+    captioners = _captioners(settings, keepalive, taken)
     if diffusion is not None:
-        diffusion.reserve(sum(one.size_bytes for one in networks))
+        diffusion.reserve(taken + sum(one.size_bytes for one in captioners))
         sources = {**stored, **in_folders}
         everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
     if simulations:
         everything.append(_simulated(simulations))
-    upscaling = Upscaling([Lanczos(), *networks])
-    everything.append((upscaling, upscaling.cards))
+    background = Background([Lanczos(), *networks, Preprocessors(), *captioners])
+    everything.append((background, background.cards))
     routes = {card.queue: backend for backend, cards in everything for card in cards}
     return BackendRouter(routes, diffusion), [card for _, cards in everything for card in cards]
 
@@ -68,6 +70,18 @@ def _networks(settings: Settings, keepalive: Keepalive) -> "Sequence[Network]":
     keepalive.extend(LOADING_S)
     at = Device.choose(settings.device, settings.dtype)
     return [*open_upscalers(sources, at, settings.model_memory_bytes)]
+
+
+def _captioners(settings: Settings, keepalive: Keepalive, used_bytes: int) -> "Sequence[Captioner]":
+    if not settings.captioner:
+        return ()
+    from worker.engine.captioning.captioner import open_captioner
+    from worker.engine.device import Device
+
+    keepalive.extend(LOADING_S)
+    at = Device.choose(settings.device, settings.dtype)
+    found = open_captioner(Path(settings.captioner), at, settings.model_memory_bytes, used_bytes)
+    return () if found is None else (found,)
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:

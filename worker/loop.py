@@ -21,6 +21,7 @@ from worker.claims.inbox import (
     Message,
     ModelChanged,
     StopAsked,
+    Watched,
     YieldWanted,
 )
 from worker.claims.offer import Offer
@@ -129,15 +130,20 @@ class WorkerLoop:
                 self._received += 1
                 self._begin(job)
             case StopAsked(ref):
-                for job in self._reporter.leases.jobs:  # its Claimed may still be in the inbox
-                    if job.lease.ref == ref:
-                        self._end_early(job, CANCELED)
+                self._stop_job(ref)
             case YieldWanted(job, urgent):
                 self._yield(job, urgent)
+            case Watched(job, every):
+                self._engine.watch(job.id, every)
             case ModelChanged() as change:
                 change_model(change, self._engine, self._claimer, self._reporter)
             case LeaseLost(job) | Exchanged(job) | JobEnded(job):
                 self._forget(job)
+
+    def _stop_job(self, ref: JobRef) -> None:
+        for job in self._reporter.leases.jobs:  # its Claimed may still be in the inbox
+            if job.lease.ref == ref:
+                self._end_early(job, CANCELED)
 
     def _offer_room(self) -> None:
         room, background = room_for(self._engine, self._publisher, has_jobs=bool(self._jobs))

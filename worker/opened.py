@@ -8,12 +8,12 @@ from typing import Final, TypeAlias
 
 import structlog
 
+from latentry.contracts import AnyCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.ledger.server import inspection
 from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
-from worker.backends import Card
 from worker.batching import Costs
 from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.adapter_files import AdapterFiles
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 READING_S: Final = 3600.0  # all adapters, from a slow disk
 EXIT_NOT_READY: Final = 75  # EX_TEMPFAIL: its parent tries again
 OpenBackend: TypeAlias = Callable[
-    [Settings, Keepalive, Mapping[str, Path]], tuple[BackendRouter, Sequence[Card]]
+    [Settings, Keepalive, Mapping[str, Path]], tuple[BackendRouter, Sequence[AnyCard]]
 ]
 
 
@@ -42,7 +42,7 @@ class Opened:
     """Models, cost file, storage, the metrics port, and the rest."""
 
     backend: BackendRouter
-    cards: Sequence[Card]
+    cards: Sequence[AnyCard]
     costs: Costs
     cost_file: CostFile
     storage: Storage
@@ -95,7 +95,7 @@ def open_all(
     )
 
 
-def complete(cards: Sequence[Card], judge: Judge) -> Sequence[Card]:
+def complete(cards: Sequence[AnyCard], judge: Judge) -> Sequence[AnyCard]:
     """The cards, with what this process does with pictures besides drawing them."""
     return with_labels(with_clips(cards), judge.labels)
 

@@ -19,6 +19,10 @@ def main() -> None:
 
     try:
         app(prog_name="latentry")
-    except (LatentryError, OSError) as error:
+    except LatentryError as error:
         sys.stderr.write(f"latentry: {error}\n")
+        sys.exit(exit_of(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"latentry: {where}{error.strerror or error}\n")
         sys.exit(exit_of(error))

@@ -11,7 +11,7 @@ from latentry.cli import admin, catalogue, files, jobs, serve
 from latentry.cli.bench import command as bench
 from latentry.cli.completion import completion
 from latentry.cli.doctor import command as doctor
-from latentry.cli.drawing import fetch, generate, upscale
+from latentry.cli.drawing import caption, control, fetch, generate, upscale
 from latentry.cli.fields.options import option_name
 from latentry.cli.provenance import verify
 from latentry.cli.sequences import clip, interpolate
@@ -49,6 +49,8 @@ def _add(name: str, command: Callable[..., Any], panel: str, **settings: Any) ->
 _add("generate", generate.generate, _DRAW, **_LONG_NAMES)
 _add("edit", generate.edit, _DRAW, **_LONG_NAMES)
 _add("upscale", upscale.upscale, _DRAW, **_LONG_NAMES)
+_add("control", control.control, _DRAW, **_LONG_NAMES)
+_add("caption", caption.caption, _DRAW, **_LONG_NAMES)
 _add("interpolate", interpolate.interpolate, _DRAW, **_LONG_NAMES)
 _add("clip", clip.clip, _DRAW, **_LONG_NAMES)
 _add("verify", verify.verify, _DRAW)

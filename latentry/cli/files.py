@@ -18,13 +18,13 @@ from latentry.contracts import File
 
 app = pages.app(help="Upload, list, download and delete pictures that requests start from.")
 
-FileIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of files.")]
+FileIds = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print each as JSON, one a line.")]
 
 
 @app.command(cls=pages.Command)
 def upload(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="PNG, JPEG or WebP.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="PNG, JPEG or WebP.")],
     *,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -32,7 +32,7 @@ def upload(
 ) -> None:
     """Upload pictures, and print the id of each and its path."""
     for path in paths:
-        values.picture("path", str(path))
+        values.picture("PATH", str(path))
     with connect(url, api_key) as client:
         for path in paths:
             file = client.upload(path)

@@ -116,7 +116,7 @@ def status(
 
 
 def cancel(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs.")],
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")],
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:

@@ -12,6 +12,8 @@ from latentry.client.catalogue import AsyncCatalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import AsyncManyJobs
+from latentry.client.pictures.captions import AsyncCaptions
+from latentry.client.pictures.controls import AsyncControls
 from latentry.client.pictures.files import AsyncFiles
 from latentry.client.pictures.upscales import AsyncUpscales
 from latentry.client.pictures.verifying import AsyncVerifying
@@ -32,6 +34,8 @@ class AsyncClient(
     AsyncInterpolations,
     AsyncClips,
     AsyncUpscales,
+    AsyncControls,
+    AsyncCaptions,
     AsyncFiles,
     AsyncVerifying,
     AsyncCatalogue,
@@ -51,9 +55,8 @@ class AsyncClient(
         `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
         ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
         """
-        key = api_calls.key(idempotency_key)
         request = request_of(prompt, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+        return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit(
         self,
@@ -67,8 +70,7 @@ class AsyncClient(
         A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
         ApiError or Unreachable.
         """
-        key = api_calls.key(idempotency_key)
-        return await self._call(api_calls.submit(request_of(prompt, fields), key))
+        return await self._call(api_calls.submit(request_of(prompt, fields), idempotency_key))
 
     async def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""

@@ -12,6 +12,7 @@ LatentryError           message, code, retryable, retry_after_s
 └── WebhookRefused      a notification is not from the service
 """
 
+import re
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,8 @@ from latentry.errors import LatentryError
 
 # Too slow, too many calls, and what a gateway or a proxy before it returns while it restarts.
 TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
+# Numbers that the words after them say, and other systems have others.
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class ApiError(LatentryError):
@@ -130,7 +133,7 @@ class TlsFailed(Unreachable):
 def unreachable(error: httpx.RequestError) -> Unreachable:
     """What stood between us and the service: a proxy, TLS, or that it does not respond."""
     origin = public(error.request.url).copy_with(raw_path=b"/")
-    why = str(error) or type(error).__name__
+    why = _ERRNO.sub("", str(error)) or type(error).__name__
     if proxy := error.request.extensions.get(EXTENSION):
         host = error.request.url.host
         return ProxyFailed(

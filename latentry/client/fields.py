@@ -26,7 +26,6 @@ from latentry.contracts import (
     SequenceOutput,
     Spacing,
     Template,
-    UpscaleRequest,
     WantedControl,
     WantedEmbedding,
     WantedHires,
@@ -45,7 +44,27 @@ Keyframe: TypeAlias = Mapping[str, Any] | GenerationRequest | ResolvedRequest
 M = TypeVar("M", bound=BaseModel)
 
 
-class Fields(TypedDict, total=False):
+class JobFields(TypedDict, total=False):
+    """The keyword arguments that requests of all kinds have."""
+
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    keep_for: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
+class OutputFields(JobFields, total=False):
+    """Those that all requests for pictures have, too."""
+
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    provenance: Provenance | str | None
+
+
+class Fields(OutputFields, total=False):
     """The keyword arguments of `generate`, `submit` and `estimate`: GenerationRequest's fields."""
 
     model: str | None
@@ -92,57 +111,20 @@ class Fields(TypedDict, total=False):
     extend: Extend | dict[str, int] | None
     hires: WantedHires | dict[str, Any] | None
     n: int | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
     preview_size: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
-class UpscaleFields(TypedDict, total=False):
-    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
-
-    scale: float | None
-    upscaler: str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
-
-
-class InterpolationFields(TypedDict, total=False):
+class InterpolationFields(OutputFields, total=False):
     """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
 
     via: Sequence[Keyframe] | None
     easing: Easing | str | None
     output: SequenceOutput | str | None
     fps: int | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
     preview_interval: int | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
@@ -150,14 +132,8 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
 
     Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
-    given = _with_pictures({"prompt": prompt, **fields})
+    given = with_pictures({"prompt": prompt, **fields})
     return validated(GenerationRequest, with_webhook(given))
-
-
-def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
-    """The request of an enlarged picture. Raises as `request_of`."""
-    given = _with_pictures({"image": image, **fields})
-    return validated(UpscaleRequest, with_webhook(given))
 
 
 def interpolation_of(
@@ -172,10 +148,10 @@ def interpolation_of(
 def _keyframe(one: Keyframe) -> dict[str, Any]:
     if isinstance(one, BaseModel):
         return one.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    return _with_pictures(one)
+    return with_pictures(one)
 
 
-def _with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+def with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
     """The fields that are at this pointer, with their pictures as references."""
     given = dict(fields)
     for name, value in fields.items():
@@ -183,7 +159,7 @@ def _with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
             given[name] = _reference(f"{at}/{name}", value)
         elif isinstance(value, list | tuple):  # of LoRAs or of what else brings pictures
             given[name] = [
-                _with_pictures(one, f"{at}/{name}/{index}") if isinstance(one, dict) else one
+                with_pictures(one, f"{at}/{name}/{index}") if isinstance(one, dict) else one
                 for index, one in enumerate(value)
             ]
     return given

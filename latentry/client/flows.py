@@ -97,7 +97,7 @@ def ended(
 
 def generated(
     request: JobRequest,
-    idempotency_key: str,
+    idempotency_key: str | None,
     timeout_s: float | None,
     retries: Retries,
     clock: Callable[[], float] = time.monotonic,

@@ -31,9 +31,8 @@ class Streaming(Connection):
         A preview is asked for after each step; `preview_interval` says otherwise, and 0 where the
         model has none. The job goes on if nobody follows it any more. Raises what `generate` does.
         """
-        key = api_calls.key(idempotency_key)
         request = request_of(prompt, _WANTED | fields)
-        job = self._call(api_calls.submit(request, key))
+        job = self._call(api_calls.submit(request, idempotency_key))
         for event in self._follow(Following(job, self._retries)):
             yield _of_success(event)
 
@@ -57,9 +56,8 @@ class AsyncStreaming(AsyncConnection):
         A preview is asked for after each step; `preview_interval` says otherwise, and 0 where the
         model has none. The job goes on if nobody follows it any more. Raises what `generate` does.
         """
-        key = api_calls.key(idempotency_key)
         request = request_of(prompt, _WANTED | fields)
-        job = await self._call(api_calls.submit(request, key))
+        job = await self._call(api_calls.submit(request, idempotency_key))
         async with aclosing(self._follow(Following(job, self._retries))) as events:
             async for event in events:
                 yield _of_success(event)

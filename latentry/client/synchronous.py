@@ -11,6 +11,8 @@ from latentry.client.catalogue import Catalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import ManyJobs
+from latentry.client.pictures.captions import Captions
+from latentry.client.pictures.controls import Controls
 from latentry.client.pictures.files import Files
 from latentry.client.pictures.upscales import Upscales
 from latentry.client.pictures.verifying import Verifying
@@ -25,7 +27,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Client(ManyJobs, Streaming, Interpolations, Clips, Upscales, Files, Verifying, Catalogue):
+class Client(
+    ManyJobs,
+    Streaming,
+    Interpolations,
+    Clips,
+    Upscales,
+    Controls,
+    Captions,
+    Files,
+    Verifying,
+    Catalogue,
+):
     """A blocking client of a latentry service.
 
     `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job
@@ -46,9 +59,8 @@ class Client(ManyJobs, Streaming, Interpolations, Clips, Upscales, Files, Verify
         `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
         ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
         """
-        key = api_calls.key(idempotency_key)
         request = request_of(prompt, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit(
         self,
@@ -62,8 +74,7 @@ class Client(ManyJobs, Streaming, Interpolations, Clips, Upscales, Files, Verify
         A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
         ApiError or Unreachable.
         """
-        key = api_calls.key(idempotency_key)
-        return self._call(api_calls.submit(request_of(prompt, fields), key))
+        return self._call(api_calls.submit(request_of(prompt, fields), idempotency_key))
 
     def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""

@@ -1,8 +1,20 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
+from latentry.contracts.background import ResolvedBackground, ResolvedPicture
+from latentry.contracts.background.captions import (
+    CaptionerCard,
+    CaptionRequest,
+    ResolvedCaption,
+)
+from latentry.contracts.background.controls import (
+    ControlRequest,
+    PreprocessorsCard,
+    ResolvedControl,
+)
 from latentry.contracts.batches import Batch, BatchItem, BatchResult
 from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
+from latentry.contracts.catalogue.cards import AnyCard
 from latentry.contracts.catalogue.models import (
     Defaults,
     Limits,
@@ -96,6 +108,7 @@ __all__ = [
     "Adapter",
     "AdapterKind",
     "AdapterList",
+    "AnyCard",
     "AnyRequest",
     "Attempt",
     "Batch",
@@ -103,10 +116,13 @@ __all__ = [
     "BatchResult",
     "C2pa",
     "C2paState",
+    "CaptionRequest",
+    "CaptionerCard",
     "ClipFormat",
     "ClipRequest",
     "Control",
     "ControlMode",
+    "ControlRequest",
     "Cost",
     "Defaults",
     "Delivery",
@@ -155,6 +171,7 @@ __all__ = [
     "OutputKind",
     "Pace",
     "Preprocess",
+    "PreprocessorsCard",
     "Preview",
     "Priority",
     "Problem",
@@ -163,6 +180,10 @@ __all__ = [
     "Provenance",
     "RegisteredCard",
     "ResizeMode",
+    "ResolvedBackground",
+    "ResolvedCaption",
+    "ResolvedControl",
+    "ResolvedPicture",
     "ResolvedRequest",
     "ResolvedUpscale",
     "Sampler",

@@ -64,6 +64,12 @@ class Job(ResponseModel):
         description="All that the job stored, image by image: its steps in order, where "
         "`intermediates` asked for them, then the finished image.",
     )
+    caption: str | None = Field(
+        None,
+        repr=False,
+        description="What the picture of a caption shows; else left out.",
+        exclude_if=lambda caption: caption is None,
+    )
     error: JobError | None = None
     warnings: list[JobWarning] = Field(default_factory=list)
     progress: Progress | None = None

@@ -83,6 +83,7 @@ class OutputKind(StrEnum):
     FRAME = "frame"  # a final picture that is one of a sequence
     CLIP = "clip"  # all frames in one file
     CONTROL = "control"  # what a ControlNet was shown
+    CAPTION = "caption"  # what a picture shows, in words: no file
 
     @property
     def is_final(self) -> bool:
@@ -105,7 +106,8 @@ class StoredOutput(_Picture):
     `index`, `name` and the suffix of its key are unique within the job. `name` is empty for a final
     picture and distinguishes other outputs of the same index. One with an `error` has no key.
     `is_charged`: it is paid for all the same. `applied`: rules on pictures, and what each did.
-    `signed_sha256`: of the file with its signature, if it has one.
+    `signed_sha256`: of the file with its signature, if it has one. `text`: of a caption, which has
+    no file, and so no key.
     """
 
     kind: OutputKind = OutputKind.IMAGE
@@ -116,6 +118,7 @@ class StoredOutput(_Picture):
     is_charged: bool = Field(False, exclude_if=lambda charged: not charged)
     applied: tuple[tuple[str, str], ...] = Field((), exclude_if=lambda applied: not applied)
     signed_sha256: str = Field("", exclude_if=lambda digest: not digest)
+    text: str | None = Field(None, repr=False, exclude_if=lambda text: text is None)
 
     @property
     def is_picture(self) -> bool:

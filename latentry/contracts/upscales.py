@@ -1,12 +1,12 @@
 """Enlarging a picture by itself: what a client asks for, what a worker runs, and by what."""
 
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
+from latentry.contracts.background import ResolvedPicture
 from latentry.contracts.catalogue.models import Pace
 from latentry.contracts.fields import inputs, job
-from latentry.contracts.fields.inputs import InputFile
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
@@ -53,31 +53,11 @@ class UpscaleRequest(RequestModel):
     webhook: job.WebhookTarget = None
 
 
-class ResolvedUpscale(ResponseModel):
-    """An upscale with every omitted field filled in: what a worker runs and what repeats it.
+class ResolvedUpscale(ResolvedPicture):
+    """An upscale with every omitted field filled in."""
 
-    Without bounds: a reader accepts what an older or newer service admitted. `steps`: the calls
-    that it is expected to take, for its progress.
-    """
-
-    # What a generation has and an upscale has not.
-    n: ClassVar[int] = 1
-    pictures: ClassVar[int] = 1
-    seed: ClassVar[int] = 0
-    intermediates: ClassVar[None] = None
-    preview_interval: ClassVar[int] = 0
-    is_sequence: ClassVar[bool] = False
-    adapters: ClassVar[tuple[()]] = ()
-
-    image: InputFile
     scale: float
     upscaler: str
-    steps: int = 1
-    output_format: OutputFormat = OutputFormat.PNG
-    output_quality: int | None = None
-    output_lossless: bool = False
-    provenance: Provenance = Provenance.FULL
-    metadata: dict[str, str] = Field(default_factory=dict)
 
     @property
     def kind(self) -> JobKind:
@@ -90,34 +70,9 @@ class ResolvedUpscale(ResponseModel):
         return upscaler_queue(self.upscaler)
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """Nothing else is needed."""
-        return (self.model,)
-
-    @property
     def final_size(self) -> tuple[int, int]:
         """Width and height of the enlarged picture, in pixels."""
         return round(self.image.width * self.scale), round(self.image.height * self.scale)
-
-    @property
-    def total_steps(self) -> int:
-        """The number of its last step."""
-        return self.steps
-
-    def seed_of(self, _: int) -> int:
-        """Nothing is drawn from a seed."""
-        return self.seed
-
-    def variation_seed_of(self, _: int) -> None:
-        """Nor varied."""
-
-    def of_image(self, _: int) -> "ResolvedUpscale":
-        """The request that makes its only picture."""
-        return self
-
-    def inputs(self) -> dict[str, InputFile]:
-        """The file that it names, by field."""
-        return {"image": self.image}
 
     def pixel_fields(self) -> dict[str, Any]:
         """What the picture's pixels depend on, ready for JSON."""

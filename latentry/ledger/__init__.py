@@ -12,7 +12,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `refs`         full names of jobs and files
 `jobs`         a job when it is created, stored and ended
 `leases`       a worker's right to run a job; `claiming` takes them
-`catalogue`    the models and upscalers, with their workers and queues
+`catalogue`    all that workers serve, with their workers and queues
 `feed`         events and progress as they happen, for gateways
 `signals`      a queue got longer, a job is to stop: for workers
 `accounts`     who pays for a job, and what was used
@@ -22,7 +22,13 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `deliveries`   webhook deliveries
 """
 
-from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry
+from latentry.ledger.catalogue import (
+    AnyEntry,
+    CaptionerEntry,
+    CatalogueEntry,
+    PreprocessorsEntry,
+    UpscalerEntry,
+)
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
 from latentry.ledger.feed import (
     Feed,
@@ -39,7 +45,9 @@ from latentry.ledger.refs import JobRef
 
 __all__ = [
     "Accepted",
+    "AnyEntry",
     "AsyncLedger",
+    "CaptionerEntry",
     "CatalogueEntry",
     "Command",
     "Feed",
@@ -51,6 +59,7 @@ __all__ = [
     "Ledger",
     "LedgerEvent",
     "NewJob",
+    "PreprocessorsEntry",
     "PreviewUpdate",
     "StepUpdate",
     "TransientUpdate",

@@ -1,26 +1,27 @@
-"""The catalogue: all models and upscalers of workers, each with its workers and its queue."""
+"""The catalogue: all that workers serve, each with its workers and its queue."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from latentry.contracts import (
     Adapter,
+    CaptionerCard,
     Model,
     ModelCard,
+    PreprocessorsCard,
     RegisteredCard,
     ServedUpscaler,
     UpscalerCard,
 )
 
-_CARD: Final[TypeAdapter[RegisteredCard | UpscalerCard]] = TypeAdapter(
-    RegisteredCard | UpscalerCard
-)
+_Card: TypeAlias = RegisteredCard | UpscalerCard | PreprocessorsCard | CaptionerCard
+_CARD: Final[TypeAdapter[_Card]] = TypeAdapter(_Card)
 
 log = structlog.get_logger()
 
@@ -91,18 +92,43 @@ class UpscalerEntry:
         return ServedUpscaler(**self.card.model_dump(), workers=self.workers)
 
 
-def read_entry(
-    card: str, workers: int, waiting: int, oldest_ms: int
-) -> CatalogueEntry | UpscalerEntry:
+@dataclass(frozen=True, slots=True)
+class PreprocessorsEntry:
+    """The same of preprocessors."""
+
+    card: PreprocessorsCard
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionerEntry:
+    """The same of the captioner."""
+
+    card: CaptionerCard
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+
+AnyEntry: TypeAlias = CatalogueEntry | UpscalerEntry | PreprocessorsEntry | CaptionerEntry
+
+
+def read_entry(card: str, workers: int, waiting: int, oldest_ms: int) -> AnyEntry:
     """From one row that `list_models` returns. Raises ValueError for an unreadable card."""
     found = _read_card(card)
     if isinstance(found, UpscalerCard):
         return UpscalerEntry(found, workers, waiting, oldest_ms)
+    if isinstance(found, PreprocessorsCard):
+        return PreprocessorsEntry(found, workers, waiting, oldest_ms)
+    if isinstance(found, CaptionerCard):
+        return CaptionerEntry(found, workers, waiting, oldest_ms)
     return CatalogueEntry(found, workers, waiting, oldest_ms, found.adapters)
 
 
 @lru_cache(maxsize=64)
-def _read_card(card: str) -> RegisteredCard | UpscalerCard:
+def _read_card(card: str) -> _Card:
     """Cards change rarely, are read each second, and may name thousands of adapters."""
     return _CARD.validate_json(card)
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from latentry.contracts import (
+    AnyRequest,
     JobError,
     JobStatus,
     JobWarning,
     Priority,
     Progress,
-    ResolvedRequest,
-    ResolvedUpscale,
     StoredOutput,
     Webhook,
 )
@@ -35,7 +34,7 @@ class NewJob:
     """
 
     ref: JobRef
-    request: ResolvedRequest | ResolvedUpscale
+    request: AnyRequest
     queue_ttl_ms: int
     ttl_ms: int
     idempotency_key: str = ""
@@ -88,7 +87,7 @@ class JobRecord:
 
     ref: JobRef
     state: JobStatus
-    request: ResolvedRequest | ResolvedUpscale
+    request: AnyRequest
     sequence: int
     created_ms: int
     fence: int = 0

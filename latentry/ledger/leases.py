@@ -1,7 +1,8 @@
 """A worker's right to run a job."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from latentry.errors import Unavailable
 from latentry.ledger.jobs import JobRecord
@@ -27,6 +28,23 @@ class Claims(list[Lease]):
         super().__init__(leases)
         self.waiting = waiting
         self.left_ms = left_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The answer to reported steps.
+
+    `held`: how many of the leases still hold. `watched`: the places of jobs whose next preview
+    somebody wants to see, and after every how many steps.
+    """
+
+    held: int
+    watched: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def read(cls, answer: Sequence[int]) -> Self:
+        """From what `report_progress` returns."""
+        return cls(answer[0], tuple(zip(answer[1::2], answer[2::2], strict=True)))
 
 
 class UnreadableRecord(Unavailable):

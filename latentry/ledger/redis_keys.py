@@ -74,6 +74,7 @@ KEYS: Final = (
     # Instances
     Key("instance:<tenant>:<id>", "string", "a key's options at A1111's door", "30 days"),
     Key("tasks:<tenant>:<id>", "zset", "its latest jobs there, by when (µs) they came", "an hour"),
+    Key("preview:<ref>", "hash", "the latest preview of a job that is looked at there", "15 s"),
     # Files
     Key("file:<ref>", "hash", "the record of a file, a picture that a caller stored"),
     Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),

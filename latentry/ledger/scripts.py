@@ -7,9 +7,15 @@ from importlib.resources import files
 
 _LUA = files("latentry.ledger") / "lua"
 # A full Redis takes no new jobs and is not ready; but what it has must be able to end and to be
-# removed, or it would stay full for ever. Checkpoints only save time.
+# removed, or it would stay full for ever. Checkpoints only save time, and previews are looked at.
 _REFUSED_WHEN_FULL = frozenset(
-    {"gateway/create", "gateway/check_writable", "worker/save_checkpoint", "files/keep"}
+    {
+        "gateway/create",
+        "gateway/check_writable",
+        "worker/save_checkpoint",
+        "files/keep",
+        "instances/keep_preview",
+    }
 )
 # In this order: each part may use those before it.
 _PRELUDE = (

@@ -11,8 +11,10 @@ from typing import Any, Final
 from latentry.contracts import (
     AnyRequest,
     InputFile,
+    Preprocess,
     Provenance,
-    ResolvedUpscale,
+    ResolvedBackground,
+    ResolvedControl,
     StoredOutput,
 )
 from latentry.contracts.resolved import WITHOUT_EFFECT
@@ -21,7 +23,7 @@ from latentry.version import __version__
 
 ASSERTION: Final = "org.latentry.picture"
 _PARENT: Final = "image"  # the input that becomes the picture; others only guide it
-_OF_UPSCALES: Final = {"steps", "metadata"}  # repeat or concern nothing of the picture
+_OF_BACKGROUND: Final = {"steps", "metadata"}  # repeat or concern nothing of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Claim:
 
 def source_type(request: AnyRequest) -> SourceType:
     """What kind of origin a picture of this request has."""
-    if isinstance(request, ResolvedUpscale):
+    if isinstance(request, ResolvedBackground):
         return SourceType.ENHANCED
     return SourceType.COMPOSITE if request.repaints else SourceType.GENERATED
 
@@ -98,11 +100,18 @@ def _actions(claim: Claim) -> list[dict[str, Any]]:
     if (parent := claim.inputs.get(_PARENT)) is None:
         return [{"action": "c2pa.created", **made}]
     opened = {"ingredientIds": [instance_id(_PARENT, parent)]}
-    is_enlarged = isinstance(request, ResolvedUpscale)
     return [
         {"action": "c2pa.opened", "parameters": opened},
-        {"action": "c2pa.resized" if is_enlarged else "c2pa.edited", **made},
+        {"action": _action(request), **made},
     ]
+
+
+def _action(request: AnyRequest) -> str:
+    """What was done to the picture that it became of."""
+    if not isinstance(request, ResolvedBackground):
+        return "c2pa.edited"
+    is_shown = isinstance(request, ResolvedControl) and request.preprocess is not Preprocess.NONE
+    return "c2pa.filtered" if is_shown else "c2pa.resized"
 
 
 def _facts(claim: Claim) -> dict[str, Any]:
@@ -119,10 +128,10 @@ def _facts(claim: Claim) -> dict[str, Any]:
         facts["model_sha256"] = list(claim.fingerprints)
     if claim.sequence:
         facts["frame"] = dict(claim.sequence)
-    is_upscale = isinstance(claim.request, ResolvedUpscale)
+    is_background = isinstance(claim.request, ResolvedBackground)
     facts["request"] = claim.request.model_dump(
         mode="json",
-        exclude=_OF_UPSCALES if is_upscale else set(WITHOUT_EFFECT),
+        exclude=_OF_BACKGROUND if is_background else set(WITHOUT_EFFECT),
         exclude_defaults=True,
     )
     return facts

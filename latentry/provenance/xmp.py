@@ -19,7 +19,7 @@ class SourceType(StrEnum):
 
     GENERATED = "trainedAlgorithmicMedia"
     COMPOSITE = "compositeWithTrainedAlgorithmicMedia"  # parts of a picture are kept
-    ENHANCED = "algorithmicallyEnhanced"  # enlarged
+    ENHANCED = "algorithmicallyEnhanced"  # enlarged, or preprocessed
 
     @property
     def uri(self) -> str:

@@ -6,11 +6,12 @@ from typing import Final
 
 from latentry.contracts import (
     AdapterKind,
+    AnyRequest,
     Cost,
     InpaintArea,
     ModelCard,
+    ResolvedBackground,
     ResolvedRequest,
-    ResolvedUpscale,
     Sampler,
     Upscaler,
 )
@@ -95,9 +96,9 @@ def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None =
     )
 
 
-def skipped_steps(request: ResolvedRequest | ResolvedUpscale) -> int:
+def skipped_steps(request: AnyRequest) -> int:
     """Steps that its first pass skips, as it starts from a picture; as diffusers rounds."""
-    if isinstance(request, ResolvedUpscale):
+    if isinstance(request, ResolvedBackground):
         return 0
     steps = request.num_inference_steps
     if request.strength is None:
@@ -105,15 +106,15 @@ def skipped_steps(request: ResolvedRequest | ResolvedUpscale) -> int:
     return max(steps - min(int(steps * request.strength), steps), 0)
 
 
-def made_steps(request: ResolvedRequest | ResolvedUpscale) -> range:
+def made_steps(request: AnyRequest) -> range:
     """The steps of each image, by their number from 1 on, that are made."""
     return range(skipped_steps(request) + 1, request.total_steps + 1)
 
 
-def intermediates(request: ResolvedRequest | ResolvedUpscale) -> dict[str, int]:
+def intermediates(request: AnyRequest) -> dict[str, int]:
     """What is stored of each image besides its picture, in order: its name and its step."""
     wanted = request.intermediates
-    if isinstance(request, ResolvedUpscale) or wanted is None:
+    if isinstance(request, ResolvedBackground) or wanted is None:
         return {}
     steps = made_steps(request)
     return {name_of(kind, step): step for step in steps for kind in wanted.due(step)}

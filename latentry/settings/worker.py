@@ -43,6 +43,11 @@ class WorkerSettings(Section):
         " its labels beside it, or the folder of a `safety_checker` in diffusers layout;"
         " docs/rules.md. All workers of a model need the same.",
     )
+    captioner: LocalPathText = Field(
+        "",
+        description="What says what pictures show: the folder of a BLIP captioning model, with"
+        " config.json, model.safetensors and vocab.txt; docs/captions.md.",
+    )
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
     )

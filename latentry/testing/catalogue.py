@@ -12,6 +12,7 @@ from latentry.contracts import (
     Model,
     ModelList,
     OutputFormat,
+    Preprocess,
     PromptSyntax,
     ServedUpscaler,
     StyleList,
@@ -57,6 +58,8 @@ def get_capabilities(state: State, _: FakeCall) -> httpx.Response:
             models=(model,),
             adapters={},
             upscalers=(LANCZOS,),
+            preprocessors=tuple(Preprocess),
+            captioner="blip",
             styles=0,
             limits=_LIMITS,
         )

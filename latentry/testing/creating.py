@@ -13,7 +13,9 @@ from latentry.contracts import (
     Batch,
     BatchItem,
     BatchResult,
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     Estimate,
     GenerationRequest,
     InterpolationRequest,
@@ -31,7 +33,9 @@ from latentry.testing import answers
 from latentry.testing.jobs import FakeJob, Resolved, cost_of
 from latentry.testing.resolving import (
     resolve,
+    resolve_caption,
     resolve_clip,
+    resolve_control,
     resolve_interpolation,
     resolve_upscale,
 )
@@ -39,9 +43,24 @@ from latentry.testing.script import JobScript
 from latentry.testing.state import FakeCall, State
 from latentry.validation import invalid
 
-Request = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+Request = (
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
+)
 R = TypeVar("R", bound=BaseModel)
-Wanted = TypeVar("Wanted", GenerationRequest, InterpolationRequest, UpscaleRequest, ClipRequest)
+Wanted = TypeVar(
+    "Wanted",
+    GenerationRequest,
+    InterpolationRequest,
+    UpscaleRequest,
+    ClipRequest,
+    ControlRequest,
+    CaptionRequest,
+)
 
 
 def creates(model: type[Wanted]) -> Callable[[State, FakeCall], httpx.Response]:
@@ -77,10 +96,15 @@ def create_generations(state: State, call: FakeCall) -> httpx.Response:
 
 def body_of(call: FakeCall, model: type[R]) -> R:
     """The JSON body of a call. Raises UnsupportedMediaType, or as `parsed`."""
-    kind, _, _ = call.request.headers.get("Content-Type", "").partition(";")
-    if kind.strip().lower() != "application/json":
+    if media_type(call) != "application/json":
         raise UnsupportedMediaType
     return parsed(call.request.content, model)
+
+
+def media_type(call: FakeCall) -> str:
+    """Of the body, without parameters."""
+    kind: str = call.request.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower()
 
 
 def parsed(body: bytes, model: type[R]) -> R:
@@ -106,6 +130,10 @@ def resolved(state: State, request: Request) -> Resolved:
             return resolve_clip(request, state.card, state.find, state.seed())
         case UpscaleRequest():
             return resolve_upscale(request, state.find)
+        case ControlRequest():
+            return resolve_control(request, state.find)
+        case CaptionRequest():
+            return resolve_caption(request, state.find)
 
 
 def _accepted(state: State, request: Request, key: str | None, body: bytes) -> FakeJob:

@@ -1,20 +1,30 @@
 """The fake's answers about pictures: uploads, images by signed URL, verification."""
 
+from email import message_from_bytes
+from typing import Final
+
 import httpx
 
-from latentry.contracts import FileList, MadeHere, Verification, VerifyRequest
-from latentry.errors import FileNotFound, LinkRefused
+from latentry.contracts import (
+    ClipFormat,
+    FileList,
+    MadeHere,
+    OutputFormat,
+    Verification,
+    VerifyRequest,
+)
+from latentry.errors import FileNotFound, LinkRefused, MalformedBody, UnsupportedMediaType
 from latentry.testing import answers
-from latentry.testing.answers import NotFaked
-from latentry.testing.creating import body_of
+from latentry.testing.creating import body_of, media_type
 from latentry.testing.state import FakeCall, State, bytes_of, kind_of
+
+_PICTURES: Final = {form.content_type for form in OutputFormat} | {"application/octet-stream"}
+_CLIPS: Final = {form.content_type for form in ClipFormat}
 
 
 def create_file(state: State, call: FakeCall) -> httpx.Response:
-    """An uploaded picture, as a plain body. Raises NotFaked for a form."""
-    if call.request.headers.get("Content-Type", "").startswith("multipart/"):
-        raise NotFaked("The fake service reads no forms; send the picture as the body.")
-    file = state.keep(call.request.content)
+    """An uploaded picture, as the body or as the form part `file`."""
+    file = state.keep(_sent(call, _PICTURES))
     return answers.json(file, 201, Location=f"{state.url}/v1/files/{file.id}")
 
 
@@ -56,8 +66,11 @@ def get_file(state: State, call: FakeCall) -> httpx.Response:
 
 def verify(state: State, call: FakeCall) -> httpx.Response:
     """Whether a job of the fake made it; nothing is signed here."""
-    reference = body_of(call, VerifyRequest).image
-    data = state.file(reference)[1] if reference.startswith("file_") else bytes_of(reference)
+    if media_type(call) == "application/json":
+        named = body_of(call, VerifyRequest).image
+        data = state.file(named)[1] if named.startswith("file_") else bytes_of(named)
+    else:
+        data = _sent(call, _PICTURES | _CLIPS)
     made_by = (
         job.id
         for job in state.jobs.values()
@@ -66,3 +79,22 @@ def verify(state: State, call: FakeCall) -> httpx.Response:
     job = next(made_by, None)
     made_here = MadeHere(verified=job is not None, job=job)
     return answers.json(Verification(content_type=kind_of(data), made_here=made_here))
+
+
+def _sent(call: FakeCall, kinds: set[str]) -> bytes:
+    """The file that a body is, or has as a form's part `file`.
+
+    Raises UnsupportedMediaType for another body, or MalformedBody.
+    """
+    kind = media_type(call)
+    if kind != "multipart/form-data":
+        if kind not in kinds:
+            raise UnsupportedMediaType
+        return call.request.content
+    head = b"Content-Type: " + call.request.headers["Content-Type"].encode() + b"\r\n\r\n"
+    for part in message_from_bytes(head + call.request.content).walk():
+        name = part.get_param("name", None, "Content-Disposition")
+        data = part.get_payload(decode=True)
+        if name == "file" and isinstance(data, bytes):
+            return data
+    raise MalformedBody("The multipart body must have exactly one part 'file'.")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from latentry.contracts import (
+    AnyRequest,
     Cost,
     Delivery,
     DeliveryStatus,
@@ -14,6 +15,7 @@ from latentry.contracts import (
     EventType,
     Image,
     Job,
+    JobKind,
     JobStatus,
     JobUrls,
     Output,
@@ -21,15 +23,13 @@ from latentry.contracts import (
     Preview,
     Priority,
     Progress,
-    ResolvedRequest,
-    ResolvedUpscale,
     Webhook,
     WebhookEvent,
 )
 from latentry.testing.drawing import PREVIEW_URL, Drawn, animate, draw
 from latentry.testing.script import JobScript
 
-Resolved: TypeAlias = ResolvedRequest | ResolvedUpscale
+Resolved: TypeAlias = AnyRequest
 _STEPS_TOLD: Final = 4
 
 
@@ -83,6 +83,7 @@ class FakeJob:
             request=self.request,
             images=[_image(one) for one in outputs if one.kind.is_final],
             outputs=outputs,
+            caption=self._caption,
             error=self.script.error if self.status is JobStatus.FAILED else None,
             warnings=list(self.script.warnings),
             progress=self._progress,
@@ -120,6 +121,12 @@ class FakeJob:
             created_at=self.finished_at,
         )
         return [delivery] if delivery.event in self.webhook.events else []
+
+    @property
+    def _caption(self) -> str | None:
+        if self.request.kind is not JobKind.CAPTION or self.status is not JobStatus.SUCCEEDED:
+            return None
+        return "a picture"
 
     @property
     def _progress(self) -> Progress | None:
@@ -168,6 +175,8 @@ def _image(output: Output) -> Image:
 
 def _files(request: Resolved) -> Iterator[tuple[str, tuple[OutputKind, Drawn]]]:
     """The pictures of a request by their names, and the clip of them, if there is one."""
+    if request.kind is JobKind.CAPTION:
+        return
     prompt = getattr(request, "prompt", "")
     kind = OutputKind.FRAME if request.is_sequence else OutputKind.IMAGE
     frames = list[Drawn]()

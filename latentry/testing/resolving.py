@@ -5,13 +5,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InputFile,
     Interpolation,
     InterpolationRequest,
     Keyframe,
     ModelCard,
+    ResolvedCaption,
+    ResolvedControl,
     ResolvedRequest,
     ResolvedUpscale,
     UpscaleRequest,
@@ -19,6 +23,7 @@ from latentry.contracts import (
 from latentry.contracts.fields.bounds import DEFAULT_FPS
 from latentry.contracts.fields.clip import Clip
 from latentry.errors import UnknownModel
+from latentry.rules.preprocessing import sized
 
 FindFile = Callable[[str], InputFile]
 """The file that a reference names."""
@@ -85,6 +90,19 @@ def resolve_upscale(request: UpscaleRequest, find: FindFile) -> ResolvedUpscale:
     """A request to enlarge a picture. Raises FileGone."""
     given = request.model_dump(exclude_none=True)
     return ResolvedUpscale.model_validate({"scale": 2.0, **given, "image": find(request.image)})
+
+
+def resolve_control(request: ControlRequest, find: FindFile) -> ResolvedControl:
+    """A request to preprocess a picture. Raises FileGone."""
+    given = request.model_dump(exclude_none=True)
+    return sized(ResolvedControl.model_validate({**given, "image": find(request.image)}))
+
+
+def resolve_caption(request: CaptionRequest, find: FindFile) -> ResolvedCaption:
+    """A request for a caption. Raises FileGone."""
+    return ResolvedCaption(
+        image=find(request.image), max_tokens=request.max_tokens, metadata=request.metadata
+    )
 
 
 def _adapter(given: dict[str, Any], find: FindFile) -> dict[str, Any]:

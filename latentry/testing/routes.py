@@ -7,7 +7,9 @@ from typing import Final
 import httpx
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InterpolationRequest,
     UpscaleRequest,
@@ -26,6 +28,8 @@ ANSWERS: Final[dict[str, tuple[str, str, Answer]]] = {
     "create_interpolation": ("POST", "/v1/interpolations", creates(InterpolationRequest)),
     "create_clip": ("POST", "/v1/clips", creates(ClipRequest)),
     "create_upscale": ("POST", "/v1/upscales", creates(UpscaleRequest)),
+    "create_control": ("POST", "/v1/controls", creates(ControlRequest)),
+    "create_caption": ("POST", "/v1/captions", creates(CaptionRequest)),
     "list_generations": ("GET", "/v1/generations", reading.list_generations),
     "get_generation": ("GET", _JOB, reading.get_generation),
     "delete_generation": ("DELETE", _JOB, reading.delete_generation),
@@ -53,12 +57,23 @@ ANSWERS: Final[dict[str, tuple[str, str, Answer]]] = {
 
 
 def call_of(request: httpx.Request) -> FakeCall | None:
-    """Which operation a request is of, with the parts of its path; None if it is of none."""
-    for operation, (method, template, _) in ANSWERS.items():
+    """Which operation a request is of, with the parts of its path; None if it is of none.
+
+    HEAD is of the operation that GET is of.
+    """
+    method = "GET" if request.method == "HEAD" else request.method
+    for operation, (known, template, _) in ANSWERS.items():
         found = _pattern(template).fullmatch(request.url.path)
-        if found and method == request.method:
+        if found and known == method:
             return FakeCall(operation, request, found.groupdict())
     return None
+
+
+def methods_of(path: str) -> list[str]:
+    """Those that a path supports; none if there is no such path."""
+    known = {way for way, template, _ in ANSWERS.values() if _pattern(template).fullmatch(path)}
+    known |= {"HEAD"} if "GET" in known else set()
+    return [method for method in ("GET", "HEAD", "POST", "DELETE") if method in known]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

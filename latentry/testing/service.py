@@ -11,7 +11,7 @@ from latentry.contracts import JobError, JobStatus, JobWarning
 from latentry.errors import LatentryError, NotFound, Unauthenticated
 from latentry.testing import answers
 from latentry.testing.jobs import FakeJob
-from latentry.testing.routes import ANSWERS, call_of
+from latentry.testing.routes import ANSWERS, call_of, methods_of
 from latentry.testing.script import JobScript, Refusal, message_of
 from latentry.testing.state import FakeCall, State, card_of
 
@@ -119,11 +119,13 @@ class FakeService:
             except LatentryError as error:
                 response = answers.refusal(error, request_id)
             response.headers["X-Request-Id"] = request_id
+            if request.method == "HEAD":
+                return httpx.Response(response.status_code, headers=response.headers)
             return response
 
     def _answered(self, call: FakeCall, request_id: str) -> httpx.Response:
         if not call.operation:
-            raise NotFound
+            return _of_no_operation(call.request, request_id)
         if refusal := self._state.refused(call.operation):
             if not refusal.status:
                 raise httpx.ConnectError("The fake service dropped it.", request=call.request)
@@ -138,6 +140,17 @@ class FakeService:
         key = self._state.api_key
         if key and request.headers.get("Authorization") != f"Bearer {key}":
             raise Unauthenticated
+
+
+def _of_no_operation(request: httpx.Request, request_id: str) -> httpx.Response:
+    """Why a call is of none: its method, or its path. Raises NotFound."""
+    methods = methods_of(request.url.path)
+    if not methods:
+        raise NotFound
+    text = "This path does not support the method; see the Allow header."
+    response = answers.problem(405, "method_not_allowed", text, request_id)
+    response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
 class _Client(Client):

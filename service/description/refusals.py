@@ -45,7 +45,9 @@ _BY_PATH: Final[Mapping[str, Errors]] = {
 _BY_FIELD: Final[Mapping[str, Errors]] = {
     "model": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
     "upscaler": (errors.UnknownUpscaler, errors.NoModel),
-    "scale": (errors.UnsupportedSize,),
+    "preprocess": (errors.NoModel, errors.NoClassifier),
+    "max_tokens": (errors.NoModel,),
+    "scale": (errors.UnsupportedSize, errors.NoClassifier),
     "output_quality": (errors.UnsupportedField,),
     "prompt": (errors.InvalidPrompt, errors.PromptRefused, errors.NoClassifier),
     "styles": (errors.UnknownStyle,),
@@ -92,6 +94,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     # AUTOMATIC1111's options and upscalers, and what it has and this service has not.
     (lambda one: "sd_model_checkpoint" in one.fields, (errors.UnknownModel, errors.NoModel)),
     (lambda one: "upscaler_1" in one.fields, (errors.UnknownUpscaler, errors.NoModel)),
+    (lambda one: "controlnet_module" in one.fields, (errors.NoModel,)),
     (lambda one: one.route.path_format.startswith(_A1111), (errors.UnsupportedField,)),
     (lambda one: one.is_upload, (errors.FileQuotaExceeded,)),
     (lambda one: one.examines_pictures, (errors.FileNotFound,)),

@@ -3,19 +3,14 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypedDict
 
 import structlog
 
 from latentry.contracts import (
-    ClipRequest,
     Estimate,
-    InputFile,
-    InterpolationRequest,
-    ResolvedUpscale,
-    UpscaleRequest,
+    ResolvedPicture,
     Webhook,
 )
 from latentry.errors import InvalidIdempotencyKey, InvalidRequest, UrlNotAllowed
@@ -23,16 +18,13 @@ from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
 from service.access.auth import Caller
+from service.doors.admitting import admitted_to, with_files
 from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
-from service.jobs.admission import Admitted, admit, requested_model, with_inputs
+from service.jobs.admission import Admitted
 from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, Request, named, without_pictures
-from service.jobs.kinds.clips import admit_clip
-from service.jobs.kinds.interpolations import admit_interpolation, with_all_prompts
-from service.jobs.kinds.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.moderation import Moderated
-from service.jobs.prompts import with_prompts
 from service.jobs.provenance.floor import refuse_less
 from service.jobs.views import time_of
 
@@ -59,7 +51,7 @@ async def submit(
     """
     _check(idempotency_key)
     found = await _found(gateway, caller, request)
-    admitted = await _admitted(gateway, request, found)
+    admitted = await admitted_to(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
     admitted = moderated.admitted
     job = await _new_job(gateway, caller, request, moderated, ref)
@@ -72,7 +64,7 @@ async def submit(
         return Accepted(known, is_new=False)
     brought = await gateway.inputs.bring(caller.tenant, request, found)
     try:
-        whole = _with_inputs(admitted, brought.files, gateway.settings)
+        whole = with_files(admitted, brought.files, gateway.settings)
         job = replace(job, request=whole.request, price=whole.price)
         accepted = await _create(gateway, caller, job, whole)
     except BaseException:  # a client that leaves keeps no files either
@@ -86,16 +78,18 @@ async def submit(
 async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estimate:
     """The cost and the wait that `submit` would have now. Creates nothing; raises the same.
 
-    An upscale costs what its picture's size is, so that is brought for it, and not kept.
+    What is made of a picture alone costs what its size is, so that is brought for it, and not kept.
     """
     found = await _found(gateway, caller, request)
-    moderated = await gateway.moderation.moderate(caller, await _admitted(gateway, request, found))
+    moderated = await gateway.moderation.moderate(
+        caller, await admitted_to(gateway, request, found)
+    )
     admitted = moderated.admitted
     possible = await _possible(gateway, caller, request, moderated)
-    if isinstance(request, UpscaleRequest) and not found.files["image"].file:
+    if isinstance(admitted.request, ResolvedPicture) and not found.files["image"].file:
         brought = await gateway.inputs.bring(caller.tenant, request, found)
         try:
-            admitted = upscale_with_inputs(admitted, brought.files, gateway.settings)
+            admitted = with_files(admitted, brought.files, gateway.settings)
             moderated = replace(moderated, admitted=admitted)
             possible = await _possible(gateway, caller, request, moderated)
         finally:
@@ -115,7 +109,8 @@ def _check(idempotency_key: str | None) -> None:
 
 async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
     """What can be known of its pictures, once its files will say enough."""
-    refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
+    if request.provenance is not None:
+        refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
     return await gateway.inputs.find(caller.tenant, request)
 
 
@@ -124,32 +119,6 @@ async def _possible(
 ) -> WaitEstimate:
     job = await _new_job(gateway, caller, request, moderated)
     return await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
-
-
-async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admitted:
-    settings = gateway.settings
-    if isinstance(request, UpscaleRequest):
-        return admit_upscale(request, await gateway.catalogue.upscalers(), settings, found.files)
-    if isinstance(request, ClipRequest):
-        picture = with_prompts(request.of_frames(), gateway.library)
-        known = await gateway.catalogue.entries(including=requested_model(picture, settings))
-        return admit_clip(request, picture, known, settings)
-    first = request.from_ if isinstance(request, InterpolationRequest) else request
-    entries = await gateway.catalogue.entries(including=requested_model(first, settings))
-    if first.refiner is not None:
-        entries = await gateway.catalogue.entries(including=first.refiner)
-    if isinstance(request, InterpolationRequest):
-        written = with_all_prompts(request, gateway.library)
-        return admit_interpolation(written, entries, settings, found.files)
-    return admit(with_prompts(request, gateway.library), entries, settings, found.files)
-
-
-def _with_inputs(
-    admitted: Admitted, files: Mapping[str, InputFile], settings: Settings
-) -> Admitted:
-    if isinstance(admitted.request, ResolvedUpscale):
-        return upscale_with_inputs(admitted, files, settings)
-    return with_inputs(admitted, files, settings)
 
 
 async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admitted) -> Accepted:

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from latentry.contracts import (
     Adapter,
+    AnyRequest,
     Cost,
     GenerationRequest,
     Hires,
     InputFile,
     ModelCard,
     ResolvedRequest,
-    ResolvedUpscale,
     Spacing,
     WantedHires,
 )
@@ -27,7 +27,7 @@ from latentry.errors import (
     UnknownModel,
     UnsupportedField,
 )
-from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.ledger import AnyEntry, CatalogueEntry
 from latentry.rules.adapters.controls import found_controls, refuse_other_sizes
 from latentry.rules.adapters.embeddings.found import found_embeddings
 from latentry.rules.adapters.found import found_vae
@@ -51,10 +51,10 @@ RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs'
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that may become a job of one model or upscaler."""
+    """A request that may become a job of one queue."""
 
-    entry: CatalogueEntry | UpscalerEntry
-    request: ResolvedRequest | ResolvedUpscale
+    entry: AnyEntry
+    request: AnyRequest
     price: Price
     refiner: ModelCard | None = None
 

@@ -2,27 +2,39 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from latentry.contracts import Adapter, AdapterList
-from latentry.ledger import AsyncLedger, CatalogueEntry, UpscalerEntry, commands
+from latentry.ledger import (
+    AnyEntry,
+    AsyncLedger,
+    CaptionerEntry,
+    CatalogueEntry,
+    PreprocessorsEntry,
+    UpscalerEntry,
+    commands,
+)
 from latentry.ledger.catalogue import ADAPTERS_DIFFER
 
 FRESH_S: Final = 1.0
 DIFFER_S: Final = 30.0  # workers find a new file some seconds one after the other
 
+E = TypeVar("E")
+
 log = structlog.get_logger()
 
 
 class Catalogue:
-    """Reads all models and upscalers from the ledger, at most once every FRESH_S seconds."""
+    """Reads all that workers serve from the ledger, at most once every FRESH_S seconds."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
         self._entries: tuple[CatalogueEntry, ...] = ()
         self._upscalers: tuple[UpscalerEntry, ...] = ()
+        self._preprocessors: PreprocessorsEntry | None = None
+        self._captioner: CaptionerEntry | None = None
         self._read_at = float("-inf")
         self._differ_since: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -59,16 +71,30 @@ class Catalogue:
             await self.read()
         return self._upscalers
 
-    async def read(self) -> tuple[CatalogueEntry | UpscalerEntry, ...]:
-        """All models and upscalers, read from the ledger. Raises LedgerUnavailable."""
+    async def preprocessors(self) -> PreprocessorsEntry | None:
+        """The preprocessors, at most FRESH_S old. Raises LedgerUnavailable."""
+        if not self._is_fresh:
+            await self.read()
+        return self._preprocessors
+
+    async def captioner(self) -> CaptionerEntry | None:
+        """The captioner, likewise; most services have none."""
+        if not self._is_fresh:
+            await self.read()
+        return self._captioner
+
+    async def read(self) -> tuple[AnyEntry, ...]:
+        """All that workers serve, read from the ledger. Raises LedgerUnavailable."""
         found = await self._ledger.run(commands.list_models(self._lists))
         entries = sorted(found, key=lambda entry: entry.card.id)
         self._entries = tuple(one for one in entries if isinstance(one, CatalogueEntry))
         self._lists = {one.digest: one.adapters for one in self._entries if one.digest}
         self._upscalers = tuple(one for one in entries if isinstance(one, UpscalerEntry))
+        self._preprocessors = _first(PreprocessorsEntry, entries)
+        self._captioner = _first(CaptionerEntry, entries)
         self._read_at = monotonic()
         self._warn(one.card.id for one in self._entries if one.adapters_differ)
-        return *self._entries, *self._upscalers
+        return tuple(entries)
 
     def _warn(self, differing: Iterable[str]) -> None:
         """Say once which models' workers have had different adapters for a while."""
@@ -82,6 +108,10 @@ class Catalogue:
     @property
     def _is_fresh(self) -> bool:
         return monotonic() - self._read_at < FRESH_S
+
+
+def _first(kind: type[E], entries: Iterable[object]) -> E | None:
+    return next((one for one in entries if isinstance(one, kind)), None)
 
 
 def adapters_of(entries: Sequence[CatalogueEntry]) -> list[Adapter]:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar, cast
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InputFile,
     InterpolationRequest,
@@ -31,7 +33,14 @@ from latentry.ledger.files import FileRecord, FileRef
 from service.jobs.files import Files
 from service.outbound import Outbound
 
-Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+Request: TypeAlias = (
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
+)
 R = TypeVar("R", bound=Request)
 
 FETCHES: Final = 32

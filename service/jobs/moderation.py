@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import JobWarning, ResolvedRequest
+from latentry.contracts import JobWarning, ResolvedCaption, ResolvedRequest
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, PREVIEW_SIDE_PX
 from latentry.contracts.fields.safety import ImageRule
 from latentry.errors import (
@@ -165,6 +165,8 @@ def _of_all_prompts(request: ResolvedRequest, longer: Callable[[str], str]) -> R
 def _with_image_rules(moderated: Moderated, rules: tuple[ImageRule, ...]) -> Moderated:
     """With the rules on its pictures; what would show them unjudged is withheld."""
     admitted, request = moderated.admitted, moderated.admitted.request
+    if isinstance(request, ResolvedCaption):  # it shows no picture
+        return moderated
     if not {rule.label for rule in rules} <= set(admitted.entry.card.safety_labels):
         raise NoClassifier
     moderated = replace(moderated, image_rules=rules)

@@ -61,7 +61,7 @@ class Views:
 
     def _job(self, record: JobRecord) -> Job:
         url = self.url(record.ref.id)
-        outputs = [self._output(stored) for stored in record.outputs]
+        outputs = [self._output(one) for one in record.outputs if one.text is None]
         return Job(
             id=record.ref.id,
             kind=record.request.kind,
@@ -69,6 +69,7 @@ class Views:
             request=record.request,
             images=[_image(one) for one in outputs if one.kind.is_final and one.error is None],
             outputs=outputs,
+            caption=next((one.text for one in record.outputs if one.text is not None), None),
             error=record.error,
             warnings=list(record.warnings),
             progress=record.progress,
@@ -88,7 +89,8 @@ class Views:
     def _output(self, stored: StoredOutput) -> Output:
         url = self.storage.url(stored.key, self.settings.url_ttl_s) if stored.key else ""
         return Output(
-            **stored.model_dump(exclude={"key", "is_charged", "applied", "signed_sha256"}), url=url
+            **stored.model_dump(exclude={"key", "is_charged", "applied", "signed_sha256", "text"}),
+            url=url,
         )
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.e2e.processes import Stack
+from tests.valkey import free_port
 
 webuiapi = pytest.importorskip("webuiapi", reason="webuiapi is not installed: `make setup`")
 
@@ -108,6 +109,19 @@ def test_a_picture_is_enlarged(api: Any, photo: Image.Image) -> None:
     assert api.extra_single_image(photo).image.size == (SIDE, SIDE)
 
 
+def test_what_a_controlnet_would_be_shown_is_made_alone(api: Any, photo: Image.Image) -> None:
+    found = api.controlnet_detect([photo] * 2, module="canny", processor_res=2 * SIDE)
+    assert found.info == "Success"
+    assert [image.size for image in found.images] == [(2 * SIDE, 2 * SIDE)] * 2
+    assert set(np.unique(pixels(found.image))) == {0, 255}
+    inverted = api.controlnet_detect([photo], module="invert").image
+    assert np.array_equal(pixels(inverted), 255 - pixels(photo))
+    assert np.array_equal(pixels(api.controlnet_detect([photo]).image), pixels(photo))
+    for module, words in (("depth_midas", "not available"), ("ip-adapter-auto", "not supported")):
+        with pytest.raises(RuntimeError, match=words):
+            api.controlnet_detect([photo], module=module)
+
+
 def test_every_list_is_one(api: Any) -> None:
     api.util_set_model("shapes")
     assert api.util_get_current_model() == "shapes"
@@ -138,6 +152,31 @@ def test_progress_is_seen_and_an_interrupted_call_returns(api: Any) -> None:
         assert len(calling.result().images) < 8
     api.util_wait_for_ready()
     assert api.skip() == {}
+
+
+def test_a_picture_on_its_way_is_seen_and_another_one_later(api: Any, stack: Stack) -> None:
+    elsewhere = stack.settings.model_copy(update={"port": free_port()})
+
+    def seen(of: Any, but: str | None = None) -> str:
+        while (found := of.get_progress()["current_image"]) in (None, but):
+            assert not calling.done()
+            time.sleep(0.05)
+        return found
+
+    with Stack(elsewhere) as other, ThreadPoolExecutor(1) as pool:
+        there = webuiapi.WebUIApi(baseurl=f"{other.url}/sdapi/v1")
+        wide = {"width": 160, "height": 96, "seed": 3}
+        calling = pool.submit(api.txt2img, prompt=RED, steps=100, n_iter=8, **wide)
+        first = seen(there)
+        second = seen(api, but=first)
+        for text in (first, second):
+            picture = Image.open(io.BytesIO(base64.b64decode(text)))
+            assert (picture.format, picture.size) == ("JPEG", (160, 96))
+        skipping = f"{stack.url}/sdapi/v1/progress?skip_current_image=true"
+        assert httpx.get(skipping).json()["current_image"] is None
+        api.interrupt()
+        calling.result()
+    assert api.get_progress()["current_image"] is None
 
 
 def test_a_refusal_says_what_to_change(api: Any, photo: Image.Image) -> None:

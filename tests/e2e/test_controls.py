@@ -1,13 +1,14 @@
 """ControlNets through the whole service: the bundled one, a picture to follow, and the pixels."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from latentry.client import ApiError, Client
-from latentry.contracts import Job, Output, OutputKind
+from latentry.contracts import Job, JobKind, Output, OutputKind
 from tests.e2e.processes import Stack
 
 PROMPT = "a red circle on a white background"
@@ -57,6 +58,21 @@ def test_an_image_follows_its_picture_whose_edges_are_an_output(client: Client) 
     assert seen.shape == (SIDE, SIDE, 3)
     assert set(np.unique(seen)) == {0, 255}, "edges are not blurred by a JPEG"
     assert len(job.images) == 1
+
+
+def test_what_it_is_shown_can_be_made_before_and_sent_as_it_is(client: Client) -> None:
+    alone = client.control(photo(), preprocess="canny", width=SIDE, height=SIDE)
+    assert alone.kind is JobKind.CONTROL
+    assert (alone.request.steps, alone.images[0].width) == (3, SIDE)
+    within = drawn(client, {"id": "outlines", "image": photo(), "preprocess": "canny"})
+    [shown] = [one for one in within.outputs if one.kind is OutputKind.CONTROL]
+    assert alone.images[0].pixel_sha256 == shown.pixel_sha256
+    edges = client.download(alone.images[0])
+    after = drawn(client, {"id": "outlines", "image": edges})
+    assert after.images[0].pixel_sha256 == within.images[0].pixel_sha256
+    again = client.control(**json.loads(Image.open(io.BytesIO(edges)).info["latentry"]))
+    assert again.images[0].pixel_sha256 == alone.images[0].pixel_sha256
+    assert again.images[0].profile == alone.images[0].profile
 
 
 def test_weight_0_is_absent_to_the_bit_and_shows_nothing(client: Client) -> None:

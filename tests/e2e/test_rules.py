@@ -103,7 +103,7 @@ def test_an_interpolation_from_a_frog_shows_none_of_it(client: Client) -> None:
     assert not [one for one in job.outputs if one.kind == "clip"]
 
 
-def test_a_frog_that_is_brought_is_not_enlarged(client: Client) -> None:
+def test_a_frog_that_is_brought_is_not_enlarged_or_handed_back(client: Client) -> None:
     frog = place(
         random.Random(1), colour="green", shape="frog", size="large", position="centre",
         width=128, height=128,
@@ -112,6 +112,8 @@ def test_a_frog_that_is_brought_is_not_enlarged(client: Client) -> None:
     Image.fromarray(draw(Scene(128, 128, "white", (frog,)))).save(file, "PNG")
     with pytest.raises(JobDidNotSucceed, match="picture_refused"):
         client.upscale(file.getvalue(), scale=2)
+    with pytest.raises(JobDidNotSucceed, match="picture_refused"):
+        client.control(file.getvalue(), preprocess="none")
 
 
 def test_no_preview_shows_it_either(client: Client) -> None:

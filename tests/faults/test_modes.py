@@ -135,6 +135,8 @@ def sent(client: Client, kind: JobKind, body: dict[str, Any]) -> Job:
     match kind:
         case JobKind.UPSCALE:
             return client.submit_upscale(**body)
+        case JobKind.CONTROL:
+            return client.submit_control(**body)
         case JobKind.CLIP:
             return client.submit_clip(**body)
         case _:

@@ -6,6 +6,8 @@ from latentry.contracts import (
     Adapter,
     AdapterKind,
     ClipFormat,
+    Preprocess,
+    PreprocessorsCard,
     RegisteredCard,
     Sampler,
     UpscalerCard,
@@ -22,7 +24,7 @@ __all__ = ["app", "client", "serving", "settings", "url"]
 
 @pytest.fixture
 def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
-    """It can do all that a worker can: LoRAs, a VAE, clips, and it has an upscaler, as each has."""
+    """It can do all that a worker can: LoRAs, a VAE, clips, upscales and controls."""
     plain = card()
     adapters = tuple(
         Adapter(
@@ -55,6 +57,8 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
         id="lanczos", architecture="Lanczos", scale=8.0, default_scale=2.0, created=1_790_000_000
     )
     ledger.run(commands.register_model(upscaler))
-    serving.queues.append(upscaler.queue)
+    preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
+    ledger.run(commands.register_model(preprocessors))
+    serving.queues += [upscaler.queue, preprocessors.queue]
     ledger.run(commands.heartbeat("fake", serving.queues, ttl_s=60))
     return serving

@@ -48,6 +48,29 @@ def test_many_slow_senders_keep_nobody_waiting(url: str, worker: FakeWorker) -> 
     assert len(files) == SENDERS
 
 
+async def memory_while_waiting(
+    client: httpx.AsyncClient, ledger: Ledger, path: str, sent: bytes, headers: dict[str, str]
+) -> tuple[asyncio.Task[httpx.Response], int, int]:
+    """A request whose job waits, and the bytes that are held for it then and were at most."""
+
+    async def pieces():
+        for at in range(0, len(sent), 64 * 1024):
+            yield sent[at : at + 64 * 1024]
+
+    headers = headers | {"Content-Length": str(len(sent))}
+    tracemalloc.start()
+    try:
+        posting = asyncio.create_task(client.post(path, content=pieces(), headers=headers))
+        while not (await asyncio.to_thread(ledger.run, commands.list_models()))[0].waiting:
+            pass
+        for _ in range(3):  # answered after the job that waits
+            await client.get("/v1/generations")
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return posting, held, peak
+
+
 async def test_a_form_is_in_memory_four_times_at_most_and_not_while_a_client_waits(
     client, worker: FakeWorker, ledger: Ledger
 ) -> None:
@@ -56,29 +79,12 @@ async def test_a_form_is_in_memory_four_times_at_most_and_not_while_a_client_wai
     sent = head.format("prompt").encode() + b"a\r\n" + head.format("image").encode()
     sent += picture + bytes(6 * MIB - len(picture)) + b"\r\n--b--"
 
-    async def pieces():
-        for at in range(0, len(sent), 64 * 1024):
-            yield sent[at : at + 64 * 1024]
-
-    headers = {
-        "Content-Type": "multipart/form-data; boundary=b",
-        "Content-Length": str(len(sent)),
-    }
-    refused = {"Content-Type": "multipart/form-data; boundary=b"}
-    await client.post("/v1/images/edits", content=b"--b--", headers=refused)  # what is made once
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    await client.post("/v1/images/edits", content=b"--b--", headers=headers)  # what is made once
     await client.get("/v1/generations")
-    tracemalloc.start()
-    try:
-        posting = asyncio.create_task(
-            client.post("/v1/images/edits", content=pieces(), headers=headers)
-        )
-        while not (await asyncio.to_thread(ledger.run, commands.list_models()))[0].waiting:
-            pass
-        for _ in range(3):
-            await client.get("/v1/generations")
-        held, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    posting, held, peak = await memory_while_waiting(
+        client, ledger, "/v1/images/edits", sent, headers
+    )
     worker.finish(worker.claim())
     assert (await posting).status_code == 200
     assert peak <= 4 * len(sent) + 4 * MIB  # and for all that has nothing to do with the body
@@ -90,31 +96,13 @@ async def test_a_body_is_in_memory_three_times_at_most_and_not_while_a_client_wa
 ) -> None:
     sent = body(6 * MIB)
 
-    async def pieces():
-        for at in range(0, len(sent), 64 * 1024):
-            yield sent[at : at + 64 * 1024]
-
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(sent)),
-        "Prefer": "wait=30",
-    }
-    await client.post(
-        "/v1/generations", content=body(1_000), headers={"Content-Type": "application/json"}
-    )
+    plain = {"Content-Type": "application/json"}
+    headers = plain | {"Prefer": "wait=30"}
+    await client.post("/v1/generations", content=body(1_000), headers=plain)
     worker.finish(worker.claim())
-    tracemalloc.start()
-    try:
-        posting = asyncio.create_task(
-            client.post("/v1/generations", content=pieces(), headers=headers)
-        )
-        while not (await asyncio.to_thread(ledger.run, commands.list_models()))[0].waiting:
-            pass
-        for _ in range(3):  # answered after the job that waits
-            await client.get("/v1/generations")
-        held, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    posting, held, peak = await memory_while_waiting(
+        client, ledger, "/v1/generations", sent, headers
+    )
     worker.finish(worker.claim())
     assert (await posting).status_code == 200
     assert peak <= 3 * len(sent) + MIB  # for all that has nothing to do with the body

@@ -4,10 +4,13 @@ import inspect
 
 import pytest
 
+from latentry.cli.drawing.caption import caption
+from latentry.cli.drawing.control import control
 from latentry.cli.drawing.generate import generate
 from latentry.cli.drawing.upscale import upscale
-from latentry.client.fields import Fields, UpscaleFields
-from latentry.contracts import GenerationRequest, UpscaleRequest
+from latentry.client.fields import Fields
+from latentry.client.pictures.fields import CaptionFields, ControlFields, UpscaleFields
+from latentry.contracts import CaptionRequest, ControlRequest, GenerationRequest, UpscaleRequest
 from latentry.provenance.infotext import infotext
 from service.doors.openai.requests import EditRequest, ImagesRequest
 from service.doors.own_fields import OwnFields
@@ -108,14 +111,24 @@ def test_infotext_has_every_field(name: str) -> None:
     assert (infotext(changed, 9) == infotext(RESOLVED, 9)) == (name in NOT_IN_INFOTEXT)
 
 
-@pytest.mark.parametrize("model", [GenerationRequest, UpscaleRequest])
+@pytest.mark.parametrize(
+    "model", [GenerationRequest, UpscaleRequest, ControlRequest, CaptionRequest]
+)
 def test_every_field_has_a_description(model) -> None:
     for name, field in model.model_fields.items():
         assert field.description, name
 
 
-def test_clients_take_every_field_of_an_upscale() -> None:
-    fields = UpscaleRequest.model_fields.keys()
+@pytest.mark.parametrize(
+    ("model", "keywords", "command"),
+    [
+        (UpscaleRequest, UpscaleFields, upscale),
+        (ControlRequest, ControlFields, control),
+        (CaptionRequest, CaptionFields, caption),
+    ],
+)
+def test_clients_take_every_field_of_what_is_made_of_a_picture(model, keywords, command) -> None:
+    fields = model.model_fields.keys()
     # The picture is the positional argument, and `estimate_upscale` is a dry run.
-    assert UpscaleFields.__annotations__.keys() == fields - {"image", "dry_run"}
-    assert inspect.signature(upscale).parameters.keys() - ONLY_IN_CLI.keys() == fields
+    assert keywords.__annotations__.keys() == fields - {"image", "dry_run"}
+    assert inspect.signature(command).parameters.keys() - ONLY_IN_CLI.keys() == fields

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
-from latentry.contracts import JobStatus, StoredOutput
+from latentry.contracts import JobKind, JobStatus, OutputKind, StoredOutput
 from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger import Lease, Ledger, commands
 from latentry.storage import Storage, key_of
@@ -63,6 +63,21 @@ class FakeWorker:
         self.ledger.run(commands.add_output(lease, image))
         return image
 
+    def say(self, lease: Lease, text: str = "a red circle") -> None:
+        """The words of a caption, which have no file."""
+        words = StoredOutput(
+            kind=OutputKind.CAPTION,
+            index=0,
+            seed=0,
+            width=1,
+            height=1,
+            content_type="text/plain",
+            pixel_sha256="",
+            key="",
+            text=text,
+        )
+        self.ledger.run(commands.add_output(lease, words))
+
     def settle(self, lease: Lease, status: JobStatus = JobStatus.SUCCEEDED) -> None:
         self.ledger.run(commands.settle(lease, status, self.fails_with))
 
@@ -70,8 +85,11 @@ class FakeWorker:
         if self.fails_with:
             self.settle(lease, JobStatus.FAILED)
             return
-        for index in range(lease.record.request.pictures):
-            self.draw(lease, index)
+        if lease.record.request.kind is JobKind.CAPTION:
+            self.say(lease)
+        else:
+            for index in range(lease.record.request.pictures):
+                self.draw(lease, index)
         self.settle(lease)
 
     def __enter__(self) -> Self:

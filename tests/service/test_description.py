@@ -146,7 +146,7 @@ def test_an_example_is_of_the_state_that_its_answer_has():
     def example(path: str, status: str, media: str = "application/json") -> Any:
         return document()["paths"][path]["post"]["responses"][status]["content"][media]["example"]
 
-    for path in ("generations", "interpolations", "upscales", "clips"):
+    for path in ("generations", "interpolations", "upscales", "controls", "captions", "clips"):
         accepted = example(f"/v1/{path}", "202")
         assert (accepted["status"], accepted["images"]) == ("queued", [])
     assert example("/v1/generations/{job_id}/cancel", "200")["status"] == "canceled"

@@ -41,6 +41,7 @@ class FakeEngine:
         self.to_calibrate = 0
         self.saves: list[str] = []
         self.gone: set[str] = set()
+        self.watched: set[str] = set()
 
     @property
     def room(self) -> int:
@@ -70,6 +71,9 @@ class FakeEngine:
     def change_model(self, model: str, blueprint: object) -> None:
         """Images that it draws are drawn to their end."""
         (self.gone.discard if blueprint else self.gone.add)(model)
+
+    def watch(self, job: str, every: int) -> None:
+        self.watched.add(job)
 
     def save(self, job: str) -> list[Saved]:
         self.saves.append(job)
@@ -107,7 +111,8 @@ class FakeEngine:
 
     def _stepped(self, order: Order, step: int) -> list[Event]:
         stepped = Step(order.job, order.index, step, order.request.num_inference_steps)
-        if not order.request.preview_interval:
+        if not order.request.preview_interval and order.job not in self.watched:
             return [stepped]
+        self.watched.discard(order.job)
         pixels = np.full((96, 128, 3), order.seed % 256, dtype=np.uint8)
         return [stepped, Preview(order.job, order.index, step, pixels)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latentry.contracts.background.controls import PREPROCESSORS
 from latentry.settings import Settings
 from tests.worker.engine import tiny
 from tests.worker.engine.upscaling import esrgan
@@ -44,7 +45,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_every_picture_of_a_simulation_has_the_profile_simulated() -> None:
-    backend, [card, _] = open_backend(FAST, NoKeepalive())
+    backend, [card, *_] = open_backend(FAST, NoKeepalive())
     assert (card.id, backend.failed) == ("a", ())
     orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
     assert [done.profile for done in pictures_of(Engine(backend), *orders)] == ["simulated"] * 2
@@ -85,8 +86,11 @@ def test_models_of_both_kinds_share_one_engine() -> None:
     mixed = "shapes=models/shapes,a=simulated:call_ms=0.1"
     backend, cards = open_backend(Settings(models=mixed, device="cpu"), NoKeepalive())
     assert isinstance(backend, BackendRouter)
-    assert [card.queue for card in cards] == ["shapes", "a", "upscaler/lanczos"]
-    assert (backend.resident, backend.failed) == (("shapes", "a", "upscaler/lanczos"), ())
+    assert [card.queue for card in cards] == ["shapes", "a", "upscaler/lanczos", PREPROCESSORS]
+    assert (backend.resident, backend.failed) == (
+        ("shapes", "a", "upscaler/lanczos", PREPROCESSORS),
+        (),
+    )
     sizes = {"shapes": {"width": 128, "height": 128}, "a": {}}
     orders = [
         tiny.order(model, model=model, determinism="strict", num_inference_steps=2, **sizes[model])
@@ -116,7 +120,7 @@ def test_upscaling_networks_take_of_the_memory_for_models(tmp_path: Path) -> Non
 def test_a_folder_may_have_no_model_yet(tmp_path: Path) -> None:
     settings = Settings(models=str(tmp_path), device="cpu")
     backend, cards = open_backend(settings, NoKeepalive())
-    assert [card.queue for card in cards] == ["upscaler/lanczos"]
+    assert [card.queue for card in cards] == ["upscaler/lanczos", PREPROCESSORS]
     reader = backend.reader
     assert reader is not None
     card, blueprint = reader.read("shapes", Path("models/shapes"))
@@ -124,6 +128,6 @@ def test_a_folder_may_have_no_model_yet(tmp_path: Path) -> None:
     engine.change_model("shapes", blueprint)
     order = tiny.order(model=card.id, width=128, height=128, num_inference_steps=1)
     assert len(pictures_of(engine, order)) == 1
-    assert set(backend.resident) == {"shapes", "upscaler/lanczos"}
+    assert set(backend.resident) == {"shapes", "upscaler/lanczos", PREPROCESSORS}
     assert "shapes" in backend.adapters.identity
     assert backend.adapters.edition

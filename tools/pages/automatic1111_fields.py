@@ -10,7 +10,12 @@ from typing import Final
 from pydantic import BaseModel
 
 from service.doors.automatic1111.requests.controls import ControlUnit
-from service.doors.automatic1111.requests.extras import ExtraBatchImages, ExtraSingleImage
+from service.doors.automatic1111.requests.detect import Detect
+from service.doors.automatic1111.requests.extras import (
+    ExtraBatchImages,
+    ExtraSingleImage,
+    Interrogate,
+)
 from service.doors.automatic1111.requests.generations import AnyGeneration, Img2Img, Txt2Img
 from service.doors.automatic1111.requests.options import Options
 from tools.pages.fields import page_of, short_table, table
@@ -33,6 +38,10 @@ def section() -> str:
         *short_table("Field of a unit of `alwayson_scripts.ControlNet`", ControlUnit),
         "",
         *_table("Field of the extras", EXTRAS),
+        "",
+        *short_table("Field of `/controlnet/detect`", Detect),
+        "",
+        *short_table("Field of `interrogate`", Interrogate),
     ]
     return "\n".join(parts) + "\n"
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
-from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
+from latentry.contracts import JobStatus, JobWarning, ResolvedBackground, StoredOutput
 from latentry.errors import LatentryError, PictureRefused
 from latentry.ledger import JobRecord, Lease
 from latentry.rules.adapters.controls import unstored_controls
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas, Pixels
-from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
+from worker.engine.loop import BackgroundOrder, LoadedAdapter, Order
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -151,7 +151,7 @@ class ClaimedJob:
     @property
     def may_yield(self) -> bool:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
-        if isinstance(self.lease.record.request, ResolvedUpscale):  # it has no row to give
+        if isinstance(self.lease.record.request, ResolvedBackground):  # it has no row to give
             return False
         undrawn = {(image, "") for k in self._undrawn for image in self._made[k]}
         is_whole = not self.is_drawn and undrawn == self._open - {_CLIP}
@@ -229,8 +229,8 @@ class ClaimedJob:
 
     def _order(self, index: int) -> Order:
         request, saved = self.lease.record.request, self.checkpoints.get(index)
-        if isinstance(request, ResolvedUpscale):
-            return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
+        if isinstance(request, ResolvedBackground):
+            return BackgroundOrder(self.id, index, request, request.seed, saved, self.canvas)
         ready: dict[str, Any] = {"pictures": self.pictures, "controls": self.controls}
         ready |= {"listed": self._listed(index), "adapters": self.adapters}
         return Order.of(self.id, request, index, self.canvases, checkpoint=saved, **ready)

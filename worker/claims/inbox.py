@@ -57,6 +57,16 @@ class JobEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """Somebody looks at the job, and wants a preview after every so many steps. From the reporting
+    thread, once for each preview.
+    """
+
+    job: ClaimedJob
+    every: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelChanged:
     """A model's files are there, or other ones; without `card` and `blueprint` they are gone.
 
@@ -69,7 +79,7 @@ class ModelChanged:
 
 
 Message: TypeAlias = (
-    Claimed | StopAsked | LeaseLost | YieldWanted | Exchanged | JobEnded | ModelChanged
+    Claimed | StopAsked | LeaseLost | YieldWanted | Exchanged | JobEnded | Watched | ModelChanged
 )
 
 

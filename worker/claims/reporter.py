@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import Adapter, ModelCard, UpscalerCard
+from latentry.contracts import Adapter, AnyCard
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger
 from worker.claims.catalogue.heartbeat import Heartbeat
@@ -33,7 +33,7 @@ class Reporter:
         ledger: Ledger,
         inbox: Inbox,
         worker: str,
-        cards: Sequence[ModelCard | UpscalerCard],
+        cards: Sequence[AnyCard],
         *,
         lease_s: float,
         heartbeat_s: float,
@@ -46,7 +46,7 @@ class Reporter:
         self.heartbeat = Heartbeat(
             ledger, worker, cards, every_s=heartbeat_s, failed=failed, adapters=adapters, held=held
         )
-        self.progress = ProgressReports(ledger)
+        self.progress = ProgressReports(ledger, inbox)
         self.checkpoints = Checkpoints(
             ledger, budget_bytes=checkpoint_bytes, between=self._beat_if_due
         )

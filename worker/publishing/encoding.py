@@ -9,10 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentry.contracts import OutputFormat, Provenance, ResolvedRequest, ResolvedUpscale
+from latentry.contracts import (
+    AnyRequest,
+    OutputFormat,
+    Provenance,
+    ResolvedControl,
+    ResolvedRequest,
+    ResolvedUpscale,
+)
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import frame_settings, infotext
 from latentry.provenance.manifest import source_type
+from latentry.provenance.preprocessing import control_infotext, control_recipe
 from latentry.provenance.recipe import clip_recipe, interpolation_recipe, recipe
 from latentry.provenance.upscale import upscale_infotext, upscale_recipe
 from latentry.provenance.xmp import KEYWORD, packet
@@ -24,7 +32,7 @@ _PARAMETERS: Final = "parameters"  # AUTOMATIC1111's keyword
 
 def encode(
     pixels: NDArray[np.uint8],
-    request: ResolvedRequest | ResolvedUpscale,
+    request: AnyRequest,
     seed: int,
     profile: str | None = None,
     *,
@@ -42,7 +50,7 @@ def encode(
 
 
 def _texts(
-    request: ResolvedRequest | ResolvedUpscale,
+    request: AnyRequest,
     seed: int,
     profile: str | None,
     *,
@@ -58,6 +66,10 @@ def _texts(
             return xmp
     if isinstance(request, ResolvedUpscale):
         text, again = upscale_infotext(request, profile), upscale_recipe(request)
+    elif isinstance(request, ResolvedControl):
+        text, again = control_infotext(request, profile), control_recipe(request)
+    elif not isinstance(request, ResolvedRequest):
+        return xmp
     elif sequence is not None:
         text = infotext(request, seed, profile, sequence=frame_settings(*sequence))
         again = interpolation_recipe(sequence[0])
@@ -70,9 +82,7 @@ def _texts(
     return {_PARAMETERS: text, "latentry": again, **xmp}
 
 
-def _lossy(
-    pixels: NDArray[np.uint8], request: ResolvedRequest | ResolvedUpscale, texts: Mapping[str, str]
-) -> bytes:
+def _lossy(pixels: NDArray[np.uint8], request: AnyRequest, texts: Mapping[str, str]) -> bytes:
     """A JPEG, or a WebP even if it is lossless."""
     quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()

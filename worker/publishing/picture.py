@@ -5,14 +5,15 @@ from hashlib import sha256
 from typing import Any, Final
 
 from latentry.contracts import (
+    AnyRequest,
     InputFile,
     IntermediateKind,
     JobError,
     OutputFormat,
     OutputKind,
     Provenance,
+    ResolvedCaption,
     ResolvedRequest,
-    ResolvedUpscale,
     StoredOutput,
 )
 from latentry.contracts.fields.intermediates import name_of
@@ -67,6 +68,11 @@ class Picture:
         return cls(job, one.index, one.pixels, one.profile, one.kind, one.step, one.fingerprints)
 
     @property
+    def is_caption(self) -> bool:
+        """Whether it is no picture, but the words of one."""
+        return isinstance(self.job.lease.record.request, ResolvedCaption)
+
+    @property
     def name(self) -> str:
         """Its name among the outputs of its image; empty for the finished one."""
         if self.control:
@@ -85,7 +91,7 @@ class Picture:
         return replace(self, pixels=canvas.pasted(self.pixels))
 
     @property
-    def request(self) -> ResolvedRequest | ResolvedUpscale:
+    def request(self) -> AnyRequest:
         """The request of this picture alone; of a frame between two, the first one's."""
         request = self.job.lease.record.request
         if isinstance(request, ResolvedRequest):
@@ -175,6 +181,21 @@ class Picture:
             unsigned_sha256=sha256(file).hexdigest() if file else "",
             profile=self.profile,
             **self._judgement(),
+        )
+
+    def told(self) -> StoredOutput:
+        """The entry of a caption, which has no file."""
+        width, height = self.request.final_size
+        return StoredOutput(
+            key="",
+            kind=OutputKind.CAPTION,
+            index=self.index,
+            seed=self.seed,
+            width=width,
+            height=height,
+            content_type="text/plain",
+            pixel_sha256="",
+            text=self.pixels.tobytes().decode(),
         )
 
     def _judgement(self) -> dict[str, Any]:

@@ -153,6 +153,8 @@ class Publisher:
         """Encode and store a picture; None if the worker stops first."""
         job, taken = picture.job, picture.pixels.nbytes
         try:
+            if picture.is_caption:
+                return EndedImage(job, picture.index, picture.told())
             picture = self._judging.judged(picture)
             if picture.is_blocked:
                 return EndedImage(job, picture.index, picture.listed(), picture.name)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 
-from latentry.contracts import AnyRequest, Provenance
+from latentry.contracts import AnyRequest, Provenance, ResolvedControl
 from latentry.provenance.confined.watermark import embed
 from worker.publishing.picture import Picture
 
@@ -13,7 +13,11 @@ _OF_PROFILE = "+watermark"
 
 
 def watermarked(picture: Picture) -> Picture:
-    """The picture with its mark; as it is where it shows a step, or wants to say nothing."""
+    """The picture with its mark; as it is where it shows a step, or wants to say nothing, and where
+    a ControlNet will read it.
+    """
+    if isinstance(picture.request, ResolvedControl):
+        return picture
     if picture.kind is not None or picture.request.provenance is Provenance.NONE:
         return picture
     pixels = embed(picture.pixels, payload_of(picture.request))

@@ -25,7 +25,7 @@ _WITHOUT: Final = frozenset(
 )
 
 Prompts = Annotated[
-    list[str], typer.Argument(metavar="PROMPT...", help="What to draw; several are drawn in turn.")
+    list[str], typer.Argument(metavar="PROMPT", help="What to draw; several are drawn in turn.")
 ]
 Callers = Annotated[
     int,

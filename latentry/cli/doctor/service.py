@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 
 from latentry import __version__
+from latentry.addresses import without_credentials
 from latentry.cli.doctor.findings import Finding, fault, ok, warning
 from latentry.client import ApiError, Client, Retries
 from latentry.client.http.transports import Transport
@@ -49,12 +50,13 @@ def _ready(url: str) -> Iterator[Finding]:
             answer = http.get(f"{url.rstrip('/')}/readyz")
         except httpx.HTTPError:
             return  # the client's own call says why
+    shown = without_credentials(url)
     if answer.is_success:
-        yield ok("service", f"{url} takes jobs.")
+        yield ok("service", f"{shown} takes jobs.")
     elif answer.status_code == httpx.codes.NOT_FOUND:
-        yield fault("service", f"{url} is not latentry: it has no /readyz; see --url.")
+        yield fault("service", f"{shown} is not latentry: it has no /readyz; see --url.")
     else:
-        yield fault("service", f"{url} takes no jobs: {ApiError.of(answer)}")
+        yield fault("service", f"{shown} takes no jobs: {ApiError.of(answer)}")
     with suppress(KeyError, ValueError):  # a proxy may write what it likes
         yield clock(parsedate_to_datetime(answer.headers["Date"]), datetime.now(UTC))
 

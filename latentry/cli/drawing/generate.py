@@ -103,7 +103,7 @@ def edit(
     --strength says how much may change: 0.8 if omitted, and with a mask 1.
     """
     fields = _fields(options, output)
-    fields["image"] = values.picture("image", image)
+    fields["image"] = values.picture("PICTURE", image)
     asked = requests_of([prompt] if prompt is not None else [], None, fields)
     refuse_unwritable(output)
     with connect(url, api_key) as client:

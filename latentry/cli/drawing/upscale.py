@@ -10,7 +10,7 @@ from latentry.cli.drawing.formats import format_of
 from latentry.cli.drawing.results import AsJson, Output, Show, finish, refuse_unwritable
 from latentry.cli.fields import values
 from latentry.cli.fields.options import among, common_fields, upscale_options
-from latentry.client.fields import UpscaleFields
+from latentry.client.pictures.fields import UpscaleFields
 
 
 @upscale_options
@@ -28,7 +28,7 @@ def upscale(
     **options: Any,
 ) -> None:
     """Enlarge a picture and save it."""
-    picture = values.picture("image", image)
+    picture = values.picture("PICTURE", image)
     assert picture is not None, "an argument is given"
     given = common_fields(options)
     given["output_format"] = options["output_format"] or format_of(output)

@@ -16,6 +16,7 @@ from latentry.contracts import (
     MaskChannel,
     MaskFill,
     OutputFormat,
+    Preprocess,
     Priority,
     PromptSyntax,
     Provenance,
@@ -220,6 +221,22 @@ class UpscaleOptions(TypedDict):
         str | None,
         typer.Option(metavar="ID", help="Id of `latentry upscalers`; lanczos if omitted."),
     ]
+
+
+class ControlOptions(TypedDict):
+    """What is made of a picture."""
+
+    preprocess: Preprocess | None
+    thresholds: Annotated[tuple[int, int] | None, typer.Option(metavar="LOW HIGH")]
+    width: int | None
+    height: int | None
+    resize_mode: ResizeMode | None
+
+
+class CaptionOptions(TypedDict):
+    """How long a caption is."""
+
+    max_tokens: int | None
 
 
 class ClipOptions(TypedDict):

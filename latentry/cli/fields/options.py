@@ -6,7 +6,13 @@ from typing import Any, Final, cast
 from latentry.cli.fields import groups, values
 from latentry.cli.fields.signature import Command, Groups, with_options
 from latentry.client.fields import Fields
-from latentry.contracts import ClipRequest, GenerationRequest, UpscaleRequest
+from latentry.contracts import (
+    CaptionRequest,
+    ClipRequest,
+    ControlRequest,
+    GenerationRequest,
+    UpscaleRequest,
+)
 
 # The field's own name works too.
 _SHORTER: Final = {
@@ -30,6 +36,8 @@ GENERATION: Final[Groups] = {
     **_STORED,
 }
 _CLIP: Final[Groups] = {"Clip": groups.ClipOptions, **GENERATION}
+_CONTROL: Final[Groups] = {"Preprocessing": groups.ControlOptions, **_STORED}
+_CAPTION: Final[Groups] = {"Captions": groups.CaptionOptions, "Job": groups.JobOptions}
 _UPSCALE: Final[Groups] = {"Upscaling": groups.UpscaleOptions, **_STORED}
 
 
@@ -56,6 +64,16 @@ def upscale_options(command: Command) -> Command:
     return with_options(command, _UPSCALE, UpscaleRequest)
 
 
+def control_options(command: Command) -> Command:
+    """The same with those of a control."""
+    return with_options(command, _CONTROL, ControlRequest)
+
+
+def caption_options(command: Command) -> Command:
+    """Replace a command's `**options` by those of a caption, which stores no file."""
+    return with_options(command, _CAPTION, CaptionRequest)
+
+
 def request_fields(options: Mapping[str, Any]) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
     told = options.get
@@ -69,8 +87,8 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
         "intermediates": values.intermediates(
             told("intermediates_every"), told("intermediates_kind")
         ),
-        "image": values.picture("image", told("image")),
-        "mask": values.picture("mask", told("mask")),
+        "image": values.picture("--image", told("image")),
+        "mask": values.picture("--mask", told("mask")),
     }
     return cast(Fields, among(Fields, given))
 

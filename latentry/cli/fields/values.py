@@ -45,7 +45,7 @@ class Adapters:
         # The last colon may be a path's own, or of a URL.
         is_weighted = path and _is_number(weight) and not Path(shown).is_file()
         entry = self._weighted(name, *([weight] if is_weighted else []))
-        return entry | {"image": picture(self.option, path if is_weighted else shown)}
+        return entry | {"image": picture(f"--{self.option}", path if is_weighted else shown)}
 
     def _weighted(self, name: str, *weights: str) -> dict[str, Any]:
         if len(weights) > len(self.weights):
@@ -93,12 +93,15 @@ def intermediates(every: int | None, kinds: list[IntermediateKind] | None) -> di
     return {"every": every, "kinds": kinds} if kinds else {"every": every}
 
 
-def picture(name: str, given: str | None) -> str | Path | None:
-    """A reference as it is, or the path of a file. Raises typer.BadParameter if there is none."""
+def picture(of: str, given: str | None) -> str | Path | None:
+    """A reference as it is, or the path of a file. Raises typer.BadParameter if there is none.
+
+    of: the option or the argument, as --help has it.
+    """
     if given is None or re.match(PICTURE_PATTERN, given):
         return given
     if not Path(given).is_file():
-        raise typer.BadParameter(f"--{name} {given}: there is no such file.")
+        raise typer.BadParameter(f"{of} {given}: there is no such file.")
     return Path(given)
 
 

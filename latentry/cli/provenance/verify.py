@@ -30,7 +30,7 @@ def verify(
     api_key: ApiKey = None,
 ) -> None:
     """Tell what a picture says of its origin, and whether that holds. Exit code 1 if not."""
-    picture = values.picture("file", file)
+    picture = values.picture("FILE", file)
     assert picture is not None, "an argument is given"
     with connect(url, api_key) as client:
         found = client.verify(picture)

@@ -121,5 +121,5 @@ def _pictures(
     for picture, seed in zip(found, seeds or (), strict=False):
         picture["seed"] = seed
     for picture, image in zip(found, images or (), strict=False):
-        picture["image"] = values.picture("keyframe-image", image)
+        picture["image"] = values.picture("--keyframe-image", image)
     return found

@@ -4,6 +4,7 @@ Two columns without borders, as most programs have them: at 80 columns, tables w
 types leave a third of the line to the sentences.
 """
 
+import re
 from typing import Any, Final
 
 import typer
@@ -31,6 +32,10 @@ class Command(TyperCommand):
         for heading, records in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What is required has no brackets of its own, as other programs write it."""
+        return [re.sub(r"\{(\w+)\}", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
 class Group(TyperGroup):

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InterpolationRequest,
     Job,
@@ -20,7 +22,14 @@ from latentry.contracts import (
 )
 
 # What a job is asked for with.
-JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+JobRequest: TypeAlias = (
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
+)
 # A job, or its id.
 AnyJob: TypeAlias = Job | str
 T = TypeVar("T")

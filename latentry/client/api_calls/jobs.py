@@ -21,7 +21,9 @@ from latentry.client.filters import Filters, parameters
 from latentry.client.results import BatchResult, Job, JobList
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     Delivery,
     DeliveryList,
     Estimate,
@@ -36,24 +38,30 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
     GenerationRequest: "/v1/generations",
     InterpolationRequest: "/v1/interpolations",
     UpscaleRequest: "/v1/upscales",
+    ControlRequest: "/v1/controls",
+    CaptionRequest: "/v1/captions",
     ClipRequest: "/v1/clips",
 }
 
 
 def key(own: str | None) -> str:
-    """The idempotency key of a request: the caller's, or a new one."""
-    return uuid.uuid4().hex if own is None else own
+    """The caller's idempotency key, or a new one. Raises InvalidIdempotencyKey."""
+    made = uuid.uuid4().hex if own is None else own
+    if not re.fullmatch(r"[ -~]{1,255}", made):
+        raise InvalidIdempotencyKey
+    return made
 
 
 def submit(
     request: JobRequest,
-    idempotency_key: str,
+    idempotency_key: str | None = None,
     hold_s: int = 0,
     within_s: float = math.inf,
 ) -> ApiCall[Job]:
     """Submit a job; the response may wait up to `hold_s` seconds for its end.
 
-    It is not repeated after `within_s` seconds, nor when the job would be too late by its request.
+    Without an `idempotency_key` it has a new one. It is not repeated after `within_s` seconds, nor
+    when the job would be too late by its request.
     """
     headers = _repeatable(idempotency_key)
     if hold_s:
@@ -71,7 +79,7 @@ def submit(
 
 
 def submit_batch(
-    requests: Sequence[Mapping[str, Any]], idempotency_key: str
+    requests: Sequence[Mapping[str, Any]], idempotency_key: str | None = None
 ) -> ApiCall[BatchResult]:
     """Submit many jobs, each accepted or refused by itself."""
     headers = _repeatable(idempotency_key)
@@ -134,8 +142,6 @@ def redeliver(job_id: AnyJob, delivery_id: str) -> ApiCall[Delivery]:
     return ApiCall("POST", path, reader(Delivery))
 
 
-def _repeatable(idempotency_key: str) -> dict[str, str]:
+def _repeatable(idempotency_key: str | None) -> dict[str, str]:
     """The headers of a request that may be sent again. Raises InvalidIdempotencyKey."""
-    if not re.fullmatch(r"[ -~]{1,255}", idempotency_key):
-        raise InvalidIdempotencyKey
-    return {"Idempotency-Key": idempotency_key, **_JSON}
+    return {"Idempotency-Key": key(idempotency_key), **_JSON}

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import httpx
 
 from latentry import __version__
+from latentry.addresses import without_credentials
 from latentry.client.api_calls import ApiCall
 from latentry.errors import ConfigurationError
 
@@ -27,22 +28,17 @@ class Options(TypedDict):
 class Address:
     """A base URL, the API key that is sent only there, and the timeout per response in seconds."""
 
-    base_url: str
+    base_url: str = field(repr=False)
     api_key: str | None = field(repr=False)
     timeout_s: float
 
     def __post_init__(self) -> None:
         if self.api_key and not re.fullmatch(r"[!-~]+", self.api_key):
             raise ConfigurationError("The API key must be printable ASCII without spaces.")
-        try:
-            url = httpx.URL(self.base_url)
-        except httpx.InvalidURL as error:
+        if not _is_http(self.base_url):
+            shown = without_credentials(self.base_url)
             raise ConfigurationError(
-                f"The base URL {self.base_url} is invalid: {error}."
-            ) from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ConfigurationError(
-                f"The base URL {self.base_url} is invalid; use one such as http://127.0.0.1:8000."
+                f"The base URL {shown} is invalid; use one such as http://127.0.0.1:8000."
             )
 
     @property
@@ -67,6 +63,14 @@ class Address:
         if self.api_key and _origin(request.url) == _origin(httpx.URL(self.base_url)):
             request.headers["Authorization"] = f"Bearer {self.api_key}"
         return request
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:  # its message may quote a password
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

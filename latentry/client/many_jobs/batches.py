@@ -1,7 +1,6 @@
 """Requests that are submitted together, as many in one call as the service takes."""
 
 import json
-import uuid
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -19,17 +18,24 @@ from latentry.errors import LatentryError
 _MAX_BYTES: Final = 1_000_000
 
 
-def submitted(requests: Sequence[GenerationRequest], retries: Retries) -> Flow[list[Submitted]]:
-    """What became of each. A request that fits no batch is submitted by itself."""
+def submitted(
+    requests: Sequence[GenerationRequest], idempotency_key: str | None, retries: Retries
+) -> Flow[list[Submitted]]:
+    """What became of each. A request that fits no batch is submitted by itself.
+
+    Raises InvalidIdempotencyKey before any is sent.
+    """
+    key = api_calls.key(idempotency_key)
     results: list[Submitted] = []
     for batch in _batches([_text(request) for request in requests]):
-        key = uuid.uuid4().hex
+        first = len(results)
         try:
             if len(batch) == 1:
-                own = api_calls.submit(requests[len(results)], key)
+                own = api_calls.submit(requests[first], f"{key}:{first}")
                 results.append((yield from answered(own, retries)))
             else:
-                call = api_calls.submit_batch([json.loads(text) for text in batch], key)
+                of_all = f"{key}:{first}" if first else key  # the service adds each one's index
+                call = api_calls.submit_batch([json.loads(text) for text in batch], of_all)
                 results += map(_result, (yield from answered(call, retries)))
         except LatentryError as error:  # of the whole call: others may be more fortunate
             results += [error] * len(batch)

@@ -1,11 +1,10 @@
 """Many jobs with one call, for both clients."""
 
-import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Unpack
 
-from latentry.client import flows
+from latentry.client import api_calls, flows
 from latentry.client.api_calls import AnyJob
 from latentry.client.fields import Fields
 from latentry.client.http.connections import AsyncConnection, Connection
@@ -35,6 +34,7 @@ class ManyJobs(Connection):
         *,
         concurrency: int = CONCURRENCY,
         timeout_s: float | None = None,
+        idempotency_key: str | None = None,
         done: Done | None = None,
         **common: Unpack[Fields],
     ) -> Sequence[Result]:
@@ -42,15 +42,17 @@ class ManyJobs(Connection):
 
         A request is a prompt or a dict of fields, to which `common` are added. A result is the
         succeeded job, or the LatentryError that there is instead; `done` is called with each as it
-        comes. `timeout_s` bounds each wait. Raises InvalidRequest before any is sent.
+        comes. `timeout_s` bounds each wait. A repeat of them all with the same `idempotency_key`
+        gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
-        wanted = requests_of(requests, common)
+        wanted = list(enumerate(requests_of(requests, common)))
+        key = api_calls.key(idempotency_key)
 
-        def attempt(request: GenerationRequest) -> Result:
+        def attempt(one: tuple[int, GenerationRequest]) -> Result:
+            number, request = one
+            own = f"{key}:{number}"
             try:
-                return self._run(
-                    flows.generated(request, uuid.uuid4().hex, timeout_s, self._retries)
-                )
+                return self._run(flows.generated(request, own, timeout_s, self._retries))
             except LatentryError as error:
                 return error
 
@@ -62,14 +64,21 @@ class ManyJobs(Connection):
         return [results[number] for number in range(len(wanted))]
 
     def submit_all(
-        self, requests: Iterable[Asked], **common: Unpack[Fields]
+        self,
+        requests: Iterable[Asked],
+        *,
+        idempotency_key: str | None = None,
+        **common: Unpack[Fields],
     ) -> Sequence[Submitted]:
         """Submit many requests, 64 in one call; what became of each, in the same order.
 
         A request is as `map` takes it. What becomes of one is the accepted job, or the
-        LatentryError that there is instead. Raises InvalidRequest before any is sent.
+        LatentryError that there is instead. A repeat of them all with the same `idempotency_key`
+        returns the same jobs, and tries again what was refused. Raises InvalidRequest or
+        InvalidIdempotencyKey before any is sent.
         """
-        return self._run(submitted(requests_of(requests, common), self._retries))
+        wanted = requests_of(requests, common)
+        return self._run(submitted(wanted, idempotency_key, self._retries))
 
     def as_completed(
         self,
@@ -116,6 +125,7 @@ class AsyncManyJobs(AsyncConnection):
         *,
         concurrency: int = CONCURRENCY,
         timeout_s: float | None = None,
+        idempotency_key: str | None = None,
         done: Done | None = None,
         **common: Unpack[Fields],
     ) -> Sequence[Result]:
@@ -123,15 +133,17 @@ class AsyncManyJobs(AsyncConnection):
 
         A request is a prompt or a dict of fields, to which `common` are added. A result is the
         succeeded job, or the LatentryError that there is instead; `done` is called with each as it
-        comes. `timeout_s` bounds each wait. Raises InvalidRequest before any is sent.
+        comes. `timeout_s` bounds each wait. A repeat of them all with the same `idempotency_key`
+        gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
-        wanted = requests_of(requests, common)
+        wanted = list(enumerate(requests_of(requests, common)))
+        key = api_calls.key(idempotency_key)
 
-        async def attempt(request: GenerationRequest) -> Result:
+        async def attempt(one: tuple[int, GenerationRequest]) -> Result:
+            number, request = one
+            own = f"{key}:{number}"
             try:
-                return await self._run(
-                    flows.generated(request, uuid.uuid4().hex, timeout_s, self._retries)
-                )
+                return await self._run(flows.generated(request, own, timeout_s, self._retries))
             except LatentryError as error:
                 return error
 
@@ -144,14 +156,21 @@ class AsyncManyJobs(AsyncConnection):
         return [results[number] for number in range(len(wanted))]
 
     async def submit_all(
-        self, requests: Iterable[Asked], **common: Unpack[Fields]
+        self,
+        requests: Iterable[Asked],
+        *,
+        idempotency_key: str | None = None,
+        **common: Unpack[Fields],
     ) -> Sequence[Submitted]:
         """Submit many requests, 64 in one call; what became of each, in the same order.
 
         A request is as `map` takes it. What becomes of one is the accepted job, or the
-        LatentryError that there is instead. Raises InvalidRequest before any is sent.
+        LatentryError that there is instead. A repeat of them all with the same `idempotency_key`
+        returns the same jobs, and tries again what was refused. Raises InvalidRequest or
+        InvalidIdempotencyKey before any is sent.
         """
-        return await self._run(submitted(requests_of(requests, common), self._retries))
+        wanted = requests_of(requests, common)
+        return await self._run(submitted(wanted, idempotency_key, self._retries))
 
     async def as_completed(
         self,

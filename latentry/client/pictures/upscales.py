@@ -3,9 +3,9 @@
 from typing import Unpack
 
 from latentry.client import api_calls, flows
-from latentry.client.fields import UpscaleFields, upscale_of
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.pictures import Picture
+from latentry.client.pictures.fields import UpscaleFields, upscale_of
 from latentry.client.results import Job
 from latentry.contracts import Estimate, UpscalerList
 
@@ -22,9 +22,8 @@ class Upscales(Connection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Enlarge a picture and wait until that has succeeded. Raises what `generate` does."""
-        key = api_calls.key(idempotency_key)
         request = upscale_of(image, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit_upscale(
         self,
@@ -34,8 +33,7 @@ class Upscales(Connection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Submit an upscale and return its job at once. Raises what `submit` does."""
-        key = api_calls.key(idempotency_key)
-        return self._call(api_calls.submit(upscale_of(image, fields), key))
+        return self._call(api_calls.submit(upscale_of(image, fields), idempotency_key))
 
     def estimate_upscale(self, image: Picture, **fields: Unpack[UpscaleFields]) -> Estimate:
         """The cost and the estimated start of an upscale. Raises what `estimate` does."""
@@ -58,9 +56,8 @@ class AsyncUpscales(AsyncConnection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Enlarge a picture and wait until that has succeeded. Raises what `generate` does."""
-        key = api_calls.key(idempotency_key)
         request = upscale_of(image, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+        return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_upscale(
         self,
@@ -70,8 +67,7 @@ class AsyncUpscales(AsyncConnection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Submit an upscale and return its job at once. Raises what `submit` does."""
-        key = api_calls.key(idempotency_key)
-        return await self._call(api_calls.submit(upscale_of(image, fields), key))
+        return await self._call(api_calls.submit(upscale_of(image, fields), idempotency_key))
 
     async def estimate_upscale(self, image: Picture, **fields: Unpack[UpscaleFields]) -> Estimate:
         """The cost and the estimated start of an upscale. Raises what `estimate` does."""

@@ -1,31 +1,27 @@
 """The fields of a clip as keyword arguments."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from latentry.client import api_calls, flows
-from latentry.client.fields import validated, with_webhook
+from latentry.client.fields import OutputFields, validated, with_webhook
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.results import Job
 from latentry.contracts import (
     ClipRequest,
     Determinism,
     Estimate,
-    OutputFormat,
-    Priority,
     PromptSyntax,
-    Provenance,
     Sampler,
     SequenceOutput,
     Spacing,
     Template,
     WantedEmbedding,
     WantedVae,
-    Webhook,
 )
 
 
-class ClipFields(TypedDict, total=False):
+class ClipFields(OutputFields, total=False):
     """The keyword arguments of `clip`, `submit_clip` and `estimate_clip`: ClipRequest's fields."""
 
     model: str | None
@@ -47,17 +43,7 @@ class ClipFields(TypedDict, total=False):
     frames: int | None
     fps: int | None
     output: SequenceOutput | str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
     determinism: Determinism | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
 def clip_request_of(prompt: str, fields: ClipFields) -> ClipRequest:
@@ -77,16 +63,14 @@ class Clips(Connection):
         **fields: Unpack[ClipFields],
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key = api_calls.key(idempotency_key)
         request = clip_request_of(prompt, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit_clip(
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
     ) -> Job:
         """Submit a job for a clip and return it at once; as `submit`."""
-        key = api_calls.key(idempotency_key)
-        return self._call(api_calls.submit(clip_request_of(prompt, fields), key))
+        return self._call(api_calls.submit(clip_request_of(prompt, fields), idempotency_key))
 
     def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
         """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
@@ -105,16 +89,14 @@ class AsyncClips(AsyncConnection):
         **fields: Unpack[ClipFields],
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key = api_calls.key(idempotency_key)
         request = clip_request_of(prompt, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+        return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_clip(
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
     ) -> Job:
         """Submit a job for a clip and return it at once; as `submit`."""
-        key = api_calls.key(idempotency_key)
-        return await self._call(api_calls.submit(clip_request_of(prompt, fields), key))
+        return await self._call(api_calls.submit(clip_request_of(prompt, fields), idempotency_key))
 
     async def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
         """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""

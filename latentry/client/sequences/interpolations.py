@@ -27,9 +27,8 @@ class Interpolations(Connection):
         A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
         `generate`.
         """
-        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit_interpolation(
         self,
@@ -41,9 +40,8 @@ class Interpolations(Connection):
         **fields: Unpack[InterpolationFields],
     ) -> Job:
         """Submit a job as `interpolate` does, and return it at once. Raises as `submit`."""
-        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
-        return self._call(api_calls.submit(request, key))
+        return self._call(api_calls.submit(request, idempotency_key))
 
     def estimate_interpolation(
         self, first: Keyframe, last: Keyframe, frames: int, **fields: Unpack[InterpolationFields]
@@ -71,9 +69,8 @@ class AsyncInterpolations(AsyncConnection):
         A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
         `generate`.
         """
-        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+        return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_interpolation(
         self,
@@ -85,9 +82,8 @@ class AsyncInterpolations(AsyncConnection):
         **fields: Unpack[InterpolationFields],
     ) -> Job:
         """Submit a job as `interpolate` does, and return it at once. Raises as `submit`."""
-        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
-        return await self._call(api_calls.submit(request, key))
+        return await self._call(api_calls.submit(request, idempotency_key))
 
     async def estimate_interpolation(
         self, first: Keyframe, last: Keyframe, frames: int, **fields: Unpack[InterpolationFields]

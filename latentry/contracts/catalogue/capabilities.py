@@ -81,5 +81,9 @@ class Capabilities(ResponseModel):
     models: tuple[ModelModes, ...]
     adapters: dict[AdapterKind, int] = Field(description="How many there are of each kind.")
     upscalers: tuple[str, ...]
+    preprocessors: tuple[str, ...] = Field((), description="`preprocess` of `POST /v1/controls`.")
+    captioner: str | None = Field(
+        None, description="The model of `POST /v1/captions`, if there is one."
+    )
     styles: int = Field(description="How many styles there are.")
     limits: ServiceLimits

@@ -94,6 +94,12 @@ Image = Annotated[
 RequiredImage = Annotated[
     Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
 ]
+PreprocessedImage = Annotated[
+    Reference, Field(description=f"The picture to preprocess, {_Picture}.", repr=False)
+]
+CaptionedImage = Annotated[
+    Reference, Field(description=f"The picture to look at, {_Picture}.", repr=False)
+]
 PromptImage = Annotated[
     Reference,
     Field(

@@ -23,6 +23,8 @@ class JobKind(StrEnum):
     INTERPOLATION = "interpolation"
     UPSCALE = "upscale"
     CLIP = "clip"
+    CONTROL = "control"
+    CAPTION = "caption"
 
 
 class Priority(StrEnum):

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from latentry.contracts import Adapter
-from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry, read_adapters, read_entry
+from latentry.ledger.catalogue import AnyEntry, CatalogueEntry, read_adapters, read_entry
 from latentry.ledger.connection import Command
 
 log = structlog.get_logger()
@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 def list_models(
     known: Mapping[str, Sequence[Adapter]] = MappingProxyType({}),
-) -> Command[list[CatalogueEntry | UpscalerEntry]]:
-    """The catalogue, with each model's and upscaler's live workers and queue.
+) -> Command[list[AnyEntry]]:
+    """The catalogue, each with its live workers and its queue.
 
     `known`: lists of adapters by their digests, which need not come again. Cards that this version
     cannot read, of newer workers, are left out and logged.
     """
 
-    def read(answer: Sequence[Any]) -> list[CatalogueEntry | UpscalerEntry]:
+    def read(answer: Sequence[Any]) -> list[AnyEntry]:
         rows, lists, held = answer
         adapters = {**known, **{digest: read_adapters(text) for digest, text in lists}}
         return list(_readable_entries(rows, adapters, dict(held)))
@@ -33,7 +33,7 @@ def list_models(
 
 def _readable_entries(
     rows: Iterable[Any], adapters: Mapping[str, Sequence[Adapter]], held: Mapping[str, int]
-) -> Iterator[CatalogueEntry | UpscalerEntry]:
+) -> Iterator[AnyEntry]:
     for card, workers, waiting, oldest_ms, digest, differs in rows:
         try:
             entry = read_entry(card, workers, waiting, oldest_ms)

@@ -7,28 +7,28 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from latentry.contracts import (
+    AnyCard,
     JobStatus,
     JobWarning,
-    ModelCard,
     RegisteredCard,
     StoredOutput,
-    UpscalerCard,
 )
 from latentry.errors import LatentryError, LeaseLost, ModelGone
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
-from latentry.ledger.leases import Claims, Lease, UnreadableRecord
+from latentry.ledger.leases import Claims, Lease, Reported, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 _LIST_TTL_MS: Final = 7 * 86_400_000
 WITHDRAW_BATCH: Final = 100
+WATCHED_EVERY_MS: Final = 1_000  # between two previews of a job that is looked at
 
 
 def register_model(
-    card: ModelCard | UpscalerCard, adapters: ListedAdapters = NO_ADAPTERS, *, in_full: bool = True
+    card: AnyCard, adapters: ListedAdapters = NO_ADAPTERS, *, in_full: bool = True
 ) -> Command[int]:
-    """Enter a model or an upscaler into the catalogue, or replace its card; 1 if it is new.
+    """Enter what a worker serves into the catalogue, or replace its card; 1 if it is new.
 
     `adapters`: all that its workers have; `in_full`: else -1 says that the ledger lacks the list.
     """
@@ -147,10 +147,10 @@ def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
     return Command("worker/renew", (int(lease_s * 1000), *pairs), list)
 
 
-def report_progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
+def report_progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[Reported]:
     """Report the latest (lease, step, steps) of several jobs in one message."""
     rows = [part for lease, step, of in steps for part in (str(lease.ref), lease.fence, step, of)]
-    return Command("worker/report_progress", tuple(rows), int)
+    return Command("worker/report_progress", (WATCHED_EVERY_MS, *rows), Reported.read)
 
 
 def publish_preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:

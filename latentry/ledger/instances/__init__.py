@@ -5,15 +5,19 @@ those by itself.
 """
 
 from latentry.ledger.instances.options import InstanceRef, get_options, set_options
+from latentry.ledger.instances.previews import TaskPreview, keep_preview, watch
 from latentry.ledger.instances.tasks import MAX_TASK_ID, Task, Tasks, enter_task, list_tasks
 
 __all__ = [
     "MAX_TASK_ID",
     "InstanceRef",
     "Task",
+    "TaskPreview",
     "Tasks",
     "enter_task",
     "get_options",
+    "keep_preview",
     "list_tasks",
     "set_options",
+    "watch",
 ]

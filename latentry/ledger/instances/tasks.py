@@ -64,6 +64,11 @@ class Tasks:
         """Those whose jobs wait or run."""
         return tuple(task for task in self.every if task.is_unfinished)
 
+    @property
+    def waiting(self) -> tuple[Task, ...]:
+        """Those whose jobs wait."""
+        return tuple(task for task in self.every if task.state is JobStatus.QUEUED)
+
 
 def enter_task(whose: InstanceRef, job: JobRef, id: str) -> Command[bool]:
     """Enter a job as a task. Of more than MAX_TASKS the oldest that have ended are forgotten."""

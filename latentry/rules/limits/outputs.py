@@ -1,10 +1,10 @@
 """Which file formats go with which options."""
 
-from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
+from latentry.contracts import AnyRequest, OutputFormat
 from latentry.errors import UnsupportedField
 
 
-def refuse_impossible_output(request: ResolvedRequest | ResolvedUpscale) -> None:
+def refuse_impossible_output(request: AnyRequest) -> None:
     """Raises UnsupportedField for options that its format does not have."""
     form, is_lossless = request.output_format, request.output_lossless
     if is_lossless and form is OutputFormat.JPEG:

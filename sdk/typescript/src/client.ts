@@ -3,44 +3,38 @@
 import type { Client } from "./generated/client/index.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
+  CaptionRequest,
   ClipRequest,
+  ControlRequest,
   Estimate,
   Event,
   File,
   GenerationRequest,
-  Image,
   InterpolationRequest,
   Job,
   JobList,
   ListGenerationsData,
   UpscaleRequest,
 } from "./generated/types.gen.js";
-import { ApiError, JobDidNotSucceed, LatentryError, StillRunning, Unreachable } from "./errors.js";
+import { ApiError, JobDidNotSucceed, LatentryError, StillRunning } from "./errors.js";
 import { ENDS, follow } from "./following.js";
 import { Http, type Options } from "./http.js";
-import { sleep } from "./retries.js";
-
-export interface Waiting {
-  /** Seconds until StillRunning is thrown; for ever if omitted. The job goes on. */
-  timeout?: number;
-  signal?: AbortSignal;
-}
-
-export interface Submitting {
-  /** The same key again gives the same job; made if omitted. */
-  idempotencyKey?: string;
-  signal?: AbortSignal;
-}
+import { belongs, jobIdOf, sameIn, urlOf, withImages, type AnyImage } from "./images.js";
+import type { Calling, Submitting, Waiting } from "./options.js";
+import { isOutage } from "./retries.js";
+import { sleep } from "./timers.js";
 
 /** A job, or its id. */
 export type AnyJob = Job | string;
+type Query = NonNullable<ListGenerationsData["query"]>;
+type Limits = Pick<GenerationRequest, "start_within" | "finish_within">;
 
 // Long enough to save calls, short enough for proxies.
 const HOLD_S = 30;
 // Between two polls of a job when the service did not hold its response.
 const POLL_S = 0.5;
-// How long a wait goes on while the service does not respond: it may be restarting.
-const OUTAGE_S = 120;
+// What storage and the service answer for a URL that has expired.
+const EXPIRED: ReadonlySet<number> = new Set([403, 404, 410]);
 
 /**
  * A client of a latentry service. `api` with the functions of `operations` reaches every route;
@@ -65,7 +59,7 @@ export class Latentry {
 
   /** Submit a job and return it at once. */
   async submit(request: GenerationRequest, options: Submitting = {}): Promise<Job> {
-    return jobOf(api.createGeneration({ body: request, ...this.#submitting(options) }));
+    return jobOf(api.createGeneration({ body: request, ...this.#submitting(request, options) }));
   }
 
   /** Make the frames between pictures, and wait until the job has succeeded. */
@@ -73,44 +67,59 @@ export class Latentry {
     request: InterpolationRequest,
     options: Submitting & Waiting = {},
   ): Promise<Job> {
-    const answer = api.createInterpolation({ body: request, ...this.#submitting(options) });
-    return this.#succeeded(jobOf(answer), options);
+    const call = { body: request, ...this.#submitting(request, options) };
+    return this.#succeeded(jobOf(api.createInterpolation(call)), options);
   }
 
   /** Make a clip, and wait until the job has succeeded. */
   async clip(request: ClipRequest, options: Submitting & Waiting = {}): Promise<Job> {
-    const answer = api.createClip({ body: request, ...this.#submitting(options) });
-    return this.#succeeded(jobOf(answer), options);
+    const call = { body: request, ...this.#submitting(request, options) };
+    return this.#succeeded(jobOf(api.createClip(call)), options);
   }
 
   /** Enlarge a picture, and wait until the job has succeeded. */
   async upscale(request: UpscaleRequest, options: Submitting & Waiting = {}): Promise<Job> {
-    const answer = api.createUpscale({ body: request, ...this.#submitting(options) });
+    const call = { body: request, ...this.#submitting(request, options) };
+    return this.#succeeded(jobOf(api.createUpscale(call)), options);
+  }
+
+  /** Make what a ControlNet would be shown of a picture, and wait until the job has succeeded. */
+  async control(request: ControlRequest, options: Submitting & Waiting = {}): Promise<Job> {
+    const answer = api.createControl({ body: request, ...this.#submitting(options) });
+    return this.#succeeded(jobOf(answer), options);
+  }
+
+  /** Say what a picture shows: `caption` of a job that has succeeded. */
+  async caption(request: CaptionRequest, options: Submitting & Waiting = {}): Promise<Job> {
+    const answer = api.createCaption({ body: request, ...this.#submitting(options) });
     return this.#succeeded(jobOf(answer), options);
   }
 
   /** What a request would cost, and when it would start. No job is made. */
-  async estimate(request: GenerationRequest): Promise<Estimate> {
+  async estimate(request: GenerationRequest, options: Calling = {}): Promise<Estimate> {
     const body = { ...request, dry_run: true };
-    const { data } = await api.createGeneration({ body, ...this.#common() });
+    const { data } = await api.createGeneration({ body, ...this.#common(options) });
     return data as Estimate;
   }
 
   /** The job as it is now. */
-  async get(job: AnyJob): Promise<Job> {
-    return jobOf(api.getGeneration({ path: { job_id: idOf(job) }, ...this.#common() }));
+  async get(job: AnyJob, options: Calling = {}): Promise<Job> {
+    return jobOf(api.getGeneration({ path: { job_id: idOf(job) }, ...this.#common(options) }));
   }
 
   /** One page of jobs that match, newest first. */
-  async list(query: NonNullable<ListGenerationsData["query"]> = {}): Promise<JobList> {
-    return (await api.listGenerations({ query, ...this.#common() })).data;
+  async list(query: Query = {}, options: Calling = {}): Promise<JobList> {
+    const { data } = await api.listGenerations({ query, ...this.#common(options) });
+    data.data.forEach(withImages);
+    return data;
   }
 
   /** All jobs that match, newest first, read page by page. */
-  async *listAll(query: NonNullable<ListGenerationsData["query"]> = {}): AsyncGenerator<Job> {
+  async *listAll(query: Query = {}, options: Calling = {}): AsyncGenerator<Job> {
     let cursor: string | null | undefined;
     do {
-      const page = await this.list({ limit: 100, ...query, ...(cursor ? { cursor } : {}) });
+      const whole = { limit: 100, ...query, ...(cursor ? { cursor } : {}) };
+      const page = await this.list(whole, options);
       yield* page.data;
       cursor = page.next_cursor;
     } while (cursor);
@@ -118,55 +127,63 @@ export class Latentry {
 
   /** The job at its end, successful or not. It outlasts restarts of the service. */
   async wait(job: AnyJob, options: Waiting = {}): Promise<Job> {
+    const { retries } = this.#http;
     const deadline = Date.now() + (options.timeout ?? Infinity) * 1000;
     for (let responded = Date.now(); ; ) {
       const sent = Date.now();
       const left = Math.max(0, (deadline - sent) / 1000);
       try {
-        const now = await this.#held(job, Math.floor(Math.min(HOLD_S, left)), options.signal);
+        const now = await this.#held(job, left, options);
         if (ENDS.has(now.status)) return now;
         if (Date.now() >= deadline) throw new StillRunning(now);
         responded = Date.now();
       } catch (error) {
-        const outage = (Date.now() - responded) / 1000;
-        if (!isOutage(error) || Date.now() >= deadline || outage >= OUTAGE_S) throw error;
+        const end = deadline < Infinity ? deadline : responded + retries.outage * 1000;
+        if (!isOutage(error, retries) || Date.now() >= end) throw error;
       }
       if (Date.now() - sent < POLL_S * 1000) await sleep(Math.min(POLL_S, left), options.signal);
     }
   }
 
   /** Cancel the job, if it has not ended yet. */
-  async cancel(job: AnyJob): Promise<Job> {
-    return jobOf(api.cancelGeneration({ path: { job_id: idOf(job) }, ...this.#common() }));
+  async cancel(job: AnyJob, options: Calling = {}): Promise<Job> {
+    return jobOf(api.cancelGeneration({ path: { job_id: idOf(job) }, ...this.#common(options) }));
   }
 
   /** Delete the job and its images. */
-  async delete(job: AnyJob): Promise<void> {
-    await api.deleteGeneration({ path: { job_id: idOf(job) }, ...this.#common() });
+  async delete(job: AnyJob, options: Calling = {}): Promise<void> {
+    await api.deleteGeneration({ path: { job_id: idOf(job) }, ...this.#common(options) });
   }
 
   /** Upload a picture: PNG, JPEG or WebP. Its `id` is for requests. */
-  async upload(picture: Blob | Uint8Array): Promise<File> {
+  async upload(picture: Blob | Uint8Array, options: Calling = {}): Promise<File> {
     const body = picture instanceof Blob ? picture : new Blob([picture as BlobPart]);
     const headers = { "Content-Type": "application/octet-stream" };
-    const response = await this.#http.send("/v1/files", { method: "POST", body, headers });
-    return (await response.json()) as File;
+    const init = { method: "POST", body, headers, ...signalOf(options) };
+    return (await (await this.#http.send("/v1/files", init)).json()) as File;
   }
 
-  /** The encoded bytes of an image, given as such or by its URL. */
-  async download(image: Image | string): Promise<Uint8Array> {
-    const response = await this.#http.send(typeof image === "string" ? image : image.url);
+  /**
+   * The encoded bytes of an image, given as such or by its URL. One that came in a job is read
+   * though its URL has expired.
+   */
+  async download(image: AnyImage | string, options: Calling = {}): Promise<Uint8Array> {
+    if (typeof image === "string") return this.#bytes(image, options);
     try {
-      return new Uint8Array(await response.arrayBuffer());
+      return await this.#bytes(urlOf(image), options);
     } catch (error) {
-      throw new Unreachable(response.url ? new URL(response.url).origin : "The service", error);
+      const job = jobIdOf(image);
+      if (!job || !(error instanceof ApiError) || !EXPIRED.has(error.status)) throw error;
+      const now = sameIn(await this.get(job, options), image);
+      if (!now || now.url === image.url) throw error;
+      return this.#bytes(urlOf(now), options);
     }
   }
 
   /** Submit a job and follow it: its steps, previews and images, then `succeeded`. */
   async *stream(
     request: GenerationRequest,
-    options: Submitting & { lastEventId?: string } = {},
+    options: Submitting & { lastEventId?: string | undefined } = {},
   ): AsyncGenerator<Event> {
     const job = await this.submit({ preview_interval: 1, ...request }, options);
     for await (const event of this.events(job, options)) {
@@ -176,57 +193,70 @@ export class Latentry {
   }
 
   /** The events of the job until its end; reconnects after dropped connections. */
-  events(
+  async *events(
     job: AnyJob,
-    options: { lastEventId?: string; signal?: AbortSignal } = {},
+    options: Calling & { lastEventId?: string | undefined } = {},
   ): AsyncGenerator<Event> {
     const path = `/v1/generations/${encodeURIComponent(idOf(job))}/events`;
     const open = (headers: Record<string, string>) =>
-      this.#http.send(path, { headers, ...signalOf(options.signal) });
-    return follow(open, this.#http.retries, options);
+      this.#http.send(path, { headers, ...signalOf(options) });
+    for await (const event of follow(open, this.#http.retries, options)) {
+      if (event.job) withImages(event.job);
+      belongs(event.image, idOf(job));
+      belongs(event.output, idOf(job));
+      yield event;
+    }
   }
 
-  async #held(job: AnyJob, seconds: number, signal?: AbortSignal): Promise<Job> {
-    const path = { job_id: idOf(job) };
-    return jobOf(api.getGeneration({ path, query: { wait: seconds }, ...this.#common(signal) }));
+  async #held(job: AnyJob, left: number, options: Calling): Promise<Job> {
+    const query = { wait: Math.floor(Math.min(HOLD_S, left)) };
+    const call = { path: { job_id: idOf(job) }, query, ...this.#common(options) };
+    return jobOf(api.getGeneration({ ...call, fetch: this.#http.within(left) }));
+  }
+
+  async #bytes(url: string, options: Calling): Promise<Uint8Array> {
+    const response = await this.#http.send(url, signalOf(options));
+    return new Uint8Array(await response.arrayBuffer());
   }
 
   async #succeeded(submitted: Promise<Job>, options: Waiting): Promise<Job> {
-    const job = await this.wait(await submitted, options);
+    const started = Date.now();
+    const accepted = await submitted;
+    const timeout = (options.timeout ?? Infinity) - (Date.now() - started) / 1000;
+    const job = await this.wait(accepted, { ...options, timeout });
     if (job.status !== "succeeded") throw new JobDidNotSucceed(job);
     return job;
   }
 
-  #common(signal?: AbortSignal) {
-    return { client: this.api, throwOnError: true as const, ...signalOf(signal) };
+  #common(options: Calling) {
+    return { client: this.api, throwOnError: true as const, ...signalOf(options) };
   }
 
-  #submitting(options: Submitting) {
+  /** Of a call that makes a job; it is not repeated when the job would be too late. */
+  #submitting(request: Limits, options: Submitting & Waiting) {
     const key = options.idempotencyKey ?? crypto.randomUUID();
     if (!/^[ -~]{1,255}$/.test(key)) {
       const message = "idempotencyKey must be 1 to 255 printable ASCII characters.";
       throw new LatentryError(message, "invalid_idempotency_key");
     }
+    const limits = [options.timeout, request.start_within, request.finish_within];
+    const within = Math.min(...limits.map((seconds) => seconds ?? Infinity));
     const headers = { "Idempotency-Key": key };
-    return { headers, ...this.#common(options.signal) };
+    return { headers, fetch: this.#http.within(within), ...this.#common(options) };
   }
 }
 
 /** The job of an answer; a request that was no `dry_run` has one. */
 async function jobOf(answer: Promise<{ data: Job | Estimate; response: Response }>): Promise<Job> {
   const { data, response } = await answer;
-  if (typeof data === "object" && "status" in data) return data;
+  if (typeof data === "object" && "status" in data) return withImages(data);
   throw ApiError.of(response, data); // of another service, at this address
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof Unreachable || (error instanceof ApiError && error.status >= 502);
 }
 
 function idOf(job: AnyJob): string {
   return typeof job === "string" ? job : job.id;
 }
 
-function signalOf(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+function signalOf({ signal }: Calling): { signal?: AbortSignal } {
   return signal ? { signal } : {};
 }

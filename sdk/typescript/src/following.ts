@@ -2,8 +2,10 @@
 
 import type { Event } from "./generated/types.gen.js";
 import { LatentryError, Unreachable } from "./errors.js";
-import { sleep, type Retries } from "./retries.js";
-import { serverSentEvents, Silent } from "./sse.js";
+import type { Calling } from "./options.js";
+import { isOutage, type Retries } from "./retries.js";
+import { serverSentEvents } from "./sse.js";
+import { Silent, sleep } from "./timers.js";
 
 /** The states that never change, which are the last events of a job. */
 export const ENDS: ReadonlySet<string> = new Set(["succeeded", "failed", "canceled", "expired"]);
@@ -15,17 +17,22 @@ const SILENCE_S = 45;
 export async function* follow(
   open: (headers: Record<string, string>) => Promise<Response>,
   retries: Retries,
-  options: { lastEventId?: string; signal?: AbortSignal },
+  options: Calling & { lastEventId?: string | undefined },
 ): AsyncGenerator<Event> {
   let last = options.lastEventId;
-  for (let failures = 1; ; failures++) {
+  let failures = 0;
+  let responded = Date.now();
+  const heard = () => {
+    failures = 0;
+    responded = Date.now();
+  };
+  for (;;) {
     let lost: unknown = new Silent("the stream ended before the job");
     try {
       const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
       const response = await open(headers);
       if (response.status === 204 || !response.body) return;
-      for await (const received of serverSentEvents(response.body, SILENCE_S)) {
-        failures = 0;
+      for await (const received of serverSentEvents(response.body, SILENCE_S, heard)) {
         last = received.id ?? last;
         const event = JSON.parse(received.data) as Event;
         yield event;
@@ -33,11 +40,14 @@ export async function* follow(
       }
     } catch (error) {
       // Of a connection that breaks off, `fetch` throws a TypeError.
-      if (error instanceof LatentryError || !(error instanceof TypeError)) throw error;
+      if (!(error instanceof TypeError) && !isOutage(error, retries)) throw error;
       lost = error;
     }
     options.signal?.throwIfAborted();
-    if (failures >= retries.attempts) throw new Unreachable("the event stream", lost);
+    failures += 1;
+    if (failures >= retries.attempts && Date.now() - responded >= retries.outage * 1000) {
+      throw lost instanceof LatentryError ? lost : new Unreachable("the event stream", lost);
+    }
     const ceiling = Math.min(retries.longest, retries.first * 2 ** failures);
     await sleep(Math.random() * ceiling, options.signal);
   }

@@ -2,19 +2,19 @@
 
 import { createClient, createConfig, type Client } from "./generated/client/index.js";
 import { ApiError, LatentryError } from "./errors.js";
-import { RETRIES, retrying, within, type Retries } from "./retries.js";
+import { RETRIES, retrying, timed, type Retries, type Send } from "./retries.js";
 
 export interface Options {
   /** Where the service is; http://127.0.0.1:8000 if omitted. */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /** `ltk_…`; it is sent to the service only, never to storage. */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** How calls are repeated. */
-  retries?: Partial<Retries>;
+  retries?: Partial<Retries> | undefined;
   /** Seconds that one response may take, besides those that the service may hold it. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Another `fetch`, such as one through a proxy. */
-  fetch?: typeof globalThis.fetch;
+  fetch?: typeof globalThis.fetch | undefined;
 }
 
 export class Http {
@@ -23,12 +23,13 @@ export class Http {
   readonly retries: Retries;
   readonly #baseUrl: string;
   readonly #apiKey: string | undefined;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #send: Send;
 
   constructor(options: Options) {
     this.#baseUrl = (options.baseUrl ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
     if (!/^https?:\/\/./.test(this.#baseUrl) || !URL.canParse(this.#baseUrl)) {
-      const message = `The base URL ${this.#baseUrl} is invalid; use one such as http://127.0.0.1:8000.`;
+      const shown = withoutCredentials(this.#baseUrl);
+      const message = `The base URL ${shown} is invalid; use one such as http://127.0.0.1:8000.`;
       throw new LatentryError(message, "configuration");
     }
     const { username, password } = new URL(this.#baseUrl);
@@ -41,13 +42,18 @@ export class Http {
     }
     this.#apiKey = options.apiKey;
     this.retries = { ...RETRIES, ...options.retries };
-    const fetch = within(options.fetch ?? globalThis.fetch, options.timeout ?? 30);
-    this.#fetch = retrying(fetch, this.retries);
+    const once = timed(options.fetch ?? globalThis.fetch, options.timeout ?? 30);
+    this.#send = retrying(once, this.retries);
     const [baseUrl, auth] = [this.#baseUrl, options.apiKey];
-    this.api = createClient(createConfig({ baseUrl, auth, fetch: this.#fetch }));
+    this.api = createClient(createConfig({ baseUrl, auth, fetch: this.#send }));
     this.api.interceptors.error.use((error, response) => {
       return error instanceof Error || !response ? error : ApiError.of(response, error);
     });
+  }
+
+  /** The `fetch` of one call, whose response is of no use after so many seconds. */
+  within(seconds: number): typeof globalThis.fetch {
+    return (input, init) => this.#send(input, init, seconds);
   }
 
   /** Sends a request to the service, or to its storage, which never sees the key. */
@@ -57,10 +63,16 @@ export class Http {
     if (this.#apiKey && absolute.origin === new URL(this.#baseUrl).origin) {
       headers.set("Authorization", `Bearer ${this.#apiKey}`);
     }
-    const response = await this.#fetch(absolute, { ...init, headers });
+    const response = await this.#send(absolute, { ...init, headers });
     if (!response.ok) throw ApiError.of(response, await bodyOf(response));
     return response;
   }
+}
+
+/** All but what stands before the last `@`, even if the text is no URL. */
+function withoutCredentials(url: string): string {
+  const at = url.lastIndexOf("@");
+  return at < 0 ? url : (/^[^@]*?:\/\//.exec(url)?.[0] ?? "") + url.slice(at + 1);
 }
 
 async function bodyOf(response: Response): Promise<unknown> {

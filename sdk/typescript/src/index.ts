@@ -3,6 +3,8 @@
 export * from "./client.js";
 export * from "./errors.js";
 export type { Options } from "./http.js";
+export type { AnyImage } from "./images.js";
+export type { Calling, Submitting, Waiting } from "./options.js";
 export type { Retries } from "./retries.js";
 /** Every operation of the API as a function: `operations.listModels({ client: latentry.api })`. */
 export * as operations from "./generated/sdk.gen.js";

@@ -1,5 +1,7 @@
 /** Server-sent events, read from the chunks of a response (WHATWG HTML, section 9.2.6). */
 
+import { soon } from "./timers.js";
+
 export interface ServerSentEvent {
   event: string;
   data: string;
@@ -7,18 +9,19 @@ export interface ServerSentEvent {
   id: string | undefined;
 }
 
-/** A stream says nothing any more; as a lost connection it is a TypeError. */
-export class Silent extends TypeError {}
-
-/** The events of a stream, as they come. Throws Silent if it says nothing for so many seconds. */
+/**
+ * The events of a stream, as they come. Throws Silent if it says nothing for so many seconds.
+ * `heard` is called whenever it says something, and be it a ping.
+ */
 export async function* serverSentEvents(
   body: ReadableStream<Uint8Array>,
   silence: number,
+  heard: () => void,
 ): AsyncGenerator<ServerSentEvent> {
   let event = "";
   let data: string[] = [];
   let id: string | undefined;
-  for await (const line of lines(body, silence)) {
+  for await (const line of lines(body, silence, heard)) {
     if (line === "") {
       if (data.length) yield { event: event || "message", data: data.join("\n"), id };
       event = "";
@@ -37,14 +40,16 @@ export async function* serverSentEvents(
 async function* lines(
   body: ReadableStream<Uint8Array>,
   silence: number,
+  heard: () => void,
 ): AsyncGenerator<string> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await spoken(reader.read(), silence);
+      const { done, value } = await soon(reader.read(), silence);
       if (done) return;
+      heard();
       rest += decoder.decode(value, { stream: true });
       // A CR at the very end may be half of a CRLF: it is kept until the next bytes arrive.
       const whole = rest.endsWith("\r") ? rest.slice(0, -1) : rest;
@@ -54,18 +59,5 @@ async function* lines(
     }
   } finally {
     reader.cancel().catch(() => undefined);
-  }
-}
-
-/** What a promise gives, unless that takes longer than so many seconds. */
-async function spoken<T>(promise: Promise<T>, seconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Silent(`nothing for ${seconds} s`)), seconds * 1000);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { ApiError, JobDidNotSucceed, Latentry, Unreachable } from "../dist/index.js";
 
 const JOB = { id: "gen_1", status: "succeeded", images: [], outputs: [] };
-const AT_ONCE = { first: 0 };
+const AT_ONCE = { first: 0, outage: 0 };
 
 /** A client on answers, of which the last one repeats, and the requests that it sent. */
 function scripted(answers, options = {}) {
@@ -68,7 +68,8 @@ test("retries are bounded over all calls", async () => {
 
 test("a wait outlasts a restart of the service", async () => {
   const restarting = Array(12).fill(new TypeError("refused"));
-  const { client, sent } = scripted([...restarting, problem(503, "shutting_down"), json(JOB)]);
+  const answers = [...restarting, problem(503, "shutting_down"), json(JOB)];
+  const { client, sent } = scripted(answers, { retries: { first: 0 } });
   assert.equal((await client.wait("gen_1")).status, "succeeded");
   assert.equal(sent.length, 14);
 });
@@ -144,13 +145,245 @@ test("what no header or URL can carry is refused before it is sent", async () =>
   }
 });
 
-test("an image that breaks off is a service that does not respond", async () => {
-  const broken = new ReadableStream({ start: (to) => to.error(new TypeError("terminated")) });
-  const answer = new Response(broken);
-  const { client } = scripted([{ status: 200, ok: true, url: "", clone: () => answer }]);
+/** An answer whose body breaks off, in the middle of whatever it says. */
+const broken = (said = "") => ({
+  clone: () =>
+    new Response(
+      new ReadableStream({
+        pull(to) {
+          if (said) to.enqueue(new TextEncoder().encode(said));
+          to.error(new TypeError("terminated"));
+        },
+      }),
+    ),
+});
+
+/** An answer that says no more, until the caller is gone. */
+const stalled = () => ({ clone: () => new Response(new ReadableStream()) });
+
+test("a response that breaks off or stalls is asked for again", async () => {
+  for (const answer of [broken("PN"), stalled()]) {
+    const { client } = scripted([answer, new Response("PNG")], { timeout: 0.01 });
+    assert.equal(Buffer.from(await client.download("/v1/files/a.png")).toString(), "PNG");
+  }
+  const { client, sent } = scripted([broken('{"id": "ge'), json(JOB, 202)]);
+  assert.equal((await client.submit({ prompt: "a frog" })).id, "gen_1");
+  assert.equal(new Set(sent.map((request) => request.headers.get("Idempotency-Key"))).size, 1);
+});
+
+test("an image that always breaks off is a service that does not respond", async () => {
+  const { client, sent } = scripted([broken()]);
   await assert.rejects(client.download("/v1/files/a.png"), (error) => {
     assert.ok(error instanceof Unreachable);
     assert.match(error.message, /terminated/);
     return true;
   });
+  assert.equal(sent.length, 5);
+});
+
+const IMAGE = { index: 0, seed: 7, url: "http://latentry.test/v1/files/t/gen_1/0.png?sig=1" };
+const STEP = { ...IMAGE, kind: "latent", name: "latent-0005", url: "https://bucket.test/0-5.png?sig=1" };
+const MADE = { ...JOB, images: [IMAGE], outputs: [STEP] };
+const RENEWED = JSON.parse(JSON.stringify(MADE).replaceAll("sig=1", "sig=2"));
+const gone = (status) => problem(status, "link_refused");
+
+test("an image of a job is read though its URL has expired", async () => {
+  const sources = {
+    get: async (client) => client.get("gen_1"),
+    wait: async (client) => client.wait("gen_1"),
+    list: async (client) => (await client.list()).data[0],
+  };
+  for (const [method, take] of Object.entries(sources)) {
+    for (const status of [403, 404, 410]) {
+      for (const of of ["images", "outputs"]) {
+        const first = method === "list" ? json({ data: [MADE] }) : json(MADE);
+        const { client, sent } = scripted([first, gone(status), json(RENEWED), new Response("PNG")]);
+        const [image] = (await take(client))[of];
+        assert.equal(Buffer.from(await client.download(image)).toString(), "PNG");
+        assert.deepEqual(
+          sent.slice(1).map((request) => request.url),
+          [image.url, "http://latentry.test/v1/generations/gen_1", image.url.replace("sig=1", "sig=2")],
+        );
+      }
+    }
+  }
+});
+
+test("so is one of an event", async () => {
+  const stream = event("image", "1-0", { image: IMAGE }) + event("succeeded", "2-0", { job: MADE });
+  const { client } = scripted([new Response(stream), gone(403), json(RENEWED), new Response("PNG")]);
+  for await (const { image } of client.events("gen_1")) {
+    if (image) assert.equal(Buffer.from(await client.download(image)).toString(), "PNG");
+  }
+});
+
+test("an expired URL that nothing renews stays a refusal", async () => {
+  const cases = [
+    [json(MADE), gone(403), json(MADE)], // the job has no other URL
+    [json(MADE), gone(403), json({ ...RENEWED, images: [] })],
+  ];
+  for (const answers of cases) {
+    const { client } = scripted([...answers, new Response("PNG")]);
+    const { images } = await client.get("gen_1");
+    await assert.rejects(client.download(images[0]), { code: "link_refused", status: 403 });
+  }
+  for (const image of [IMAGE.url, { ...IMAGE }]) {
+    const { client, sent } = scripted([gone(403)]);
+    await assert.rejects(client.download(image), { code: "link_refused" });
+    assert.equal(sent.length, 1);
+  }
+  const { client, sent } = scripted([json(MADE), problem(400, "x")]);
+  await assert.rejects(client.download((await client.get("gen_1")).images[0]), { code: "x" });
+  assert.equal(sent.length, 2);
+});
+
+test("an output without a picture says why", async () => {
+  const error = { code: "unsafe_image", message: "A rule refused it." };
+  const { client, sent } = scripted([new Response("<p>hello</p>")]);
+  await assert.rejects(client.download({ ...STEP, url: "", error }), { code: "unsafe_image" });
+  await assert.rejects(client.download({ ...IMAGE, url: "" }), { code: "job_failed" });
+  assert.equal(sent.length, 0);
+});
+
+test("a caller's signal ends every call, and its reason is thrown", async () => {
+  const calls = {
+    submit: (client, options) => client.submit({ prompt: "a" }, options),
+    generate: (client, options) => client.generate({ prompt: "a" }, options),
+    interpolate: (client, options) => client.interpolate({ from: {}, to: {}, frames: 2 }, options),
+    clip: (client, options) => client.clip({ prompt: "a" }, options),
+    upscale: (client, options) => client.upscale({ image: "file_1" }, options),
+    estimate: (client, options) => client.estimate({ prompt: "a" }, options),
+    get: (client, options) => client.get("gen_1", options),
+    wait: (client, options) => client.wait("gen_1", options),
+    cancel: (client, options) => client.cancel("gen_1", options),
+    delete: (client, options) => client.delete("gen_1", options),
+    list: (client, options) => client.list({}, options),
+    listAll: (client, options) => client.listAll({}, options).next(),
+    upload: (client, options) => client.upload(new Uint8Array(3), options),
+    download: (client, options) => client.download("/v1/files/a.png", options),
+    events: (client, options) => client.events("gen_1", options).next(),
+    stream: (client, options) => client.stream({ prompt: "a" }, options).next(),
+  };
+  const methods = Object.getOwnPropertyNames(Latentry.prototype).filter((name) => !["constructor", "api"].includes(name));
+  assert.deepEqual(Object.keys(calls).sort(), methods.sort());
+  for (const [name, call] of Object.entries(calls)) {
+    const enough = new AbortController();
+    let sent = 0;
+    const fetch = (_, { signal }) => {
+      sent += 1;
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+        enough.abort(new Error("enough"));
+      });
+    };
+    const client = new Latentry({ baseUrl: "http://latentry.test", fetch });
+    await assert.rejects(call(client, { signal: enough.signal }), /enough/, name);
+    assert.equal(sent, 1, name);
+  }
+});
+
+test("a signal ends a download in its body, and a pause between attempts", async () => {
+  const reading = new AbortController();
+  const fetch = async (_, { signal }) =>
+    new Response(
+      new ReadableStream({
+        start(to) {
+          to.enqueue(new Uint8Array(3));
+          signal.addEventListener("abort", () => to.error(signal.reason));
+          setImmediate(() => reading.abort(new Error("enough")));
+        },
+      }),
+    );
+  const client = new Latentry({ baseUrl: "http://latentry.test", fetch });
+  await assert.rejects(client.download("/v1/files/a.png", { signal: reading.signal }), /enough/);
+  const { client: busy } = scripted([problem(503, "queue_full", { "Retry-After": "20" })]);
+  const pausing = new AbortController();
+  const ended = assert.rejects(busy.get("gen_1", { signal: pausing.signal }), /enough/);
+  for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate); // it pauses by then
+  const aborted = Date.now();
+  pausing.abort(new Error("enough"));
+  await ended;
+  assert.ok(Date.now() - aborted < 10_000, "and not after its 20 s");
+});
+
+test("no timer is left behind", async () => {
+  const { client } = scripted([problem(503, "x"), json({ ...JOB, status: "running" }), json(JOB)]);
+  await client.wait("gen_1", { timeout: 60 });
+  const { client: streamed } = scripted([new Response(event("succeeded", "1-0", { job: JOB }))]);
+  for await (const _ of streamed.events("gen_1"));
+  assert.deepEqual(process.getActiveResourcesInfo().filter((name) => name === "Timeout"), []);
+});
+
+test("a timeout bounds a submission's attempts, and the wait after it has what is left", async () => {
+  const busy = problem(503, "queue_full", { "Retry-After": "20" });
+  for (const bound of [{ timeout: 5 }, { request: { start_within: 5 } }, { request: { finish_within: 5 } }]) {
+    const { client, sent } = scripted([busy]);
+    const { request = {}, ...options } = bound;
+    await assert.rejects(client.generate({ prompt: "a", ...request }, options), { code: "queue_full" });
+    assert.equal(sent.length, 1);
+  }
+  const { client, sent } = scripted([json({ ...JOB, status: "running" })]);
+  await assert.rejects(client.generate({ prompt: "a" }, { timeout: 0 }), { name: "StillRunning" });
+  assert.equal(new URL(sent.at(-1).url).searchParams.get("wait"), "0");
+});
+
+test("a wait asks a service that hangs for no longer than it may", async () => {
+  const hangs = (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const client = new Latentry({ baseUrl: "http://latentry.test", fetch: hangs, retries: AT_ONCE });
+  const started = Date.now();
+  await assert.rejects(client.wait("gen_1", { timeout: 0 }), Unreachable);
+  assert.ok(Date.now() - started < 10_000, "and not five times 30 s");
+});
+
+test("a wait that the service asks to pause for too long ends", async () => {
+  const { client, sent } = scripted([problem(503, "x", { "Retry-After": "3600" })], { retries: { first: 0 } });
+  await assert.rejects(client.wait("gen_1"), { code: "x", retryAfter: 3600 });
+  assert.equal(sent.length, 1);
+});
+
+test("a timeout without a bound, or a long one, is no short one", async () => {
+  const warned = [];
+  process.on("warning", (warning) => warned.push(warning.name));
+  for (const timeout of [Infinity, 10 ** 9]) {
+    const { client, sent } = scripted([json({ ...JOB, status: "running" }), json(JOB)], { timeout });
+    await client.wait("gen_1", { timeout });
+    assert.equal(sent.length, 2);
+  }
+  await new Promise(setImmediate);
+  assert.deepEqual(warned, [], "Node sets a timer that overflows to a millisecond");
+});
+
+test("a stream that is cut between pings goes on, and one that never speaks ends", async () => {
+  const quiet = Array(8).fill(new Response(": ping\n\n"));
+  const { client } = scripted([...quiet, new Response(event("succeeded", "1-0", { job: JOB }))]);
+  const seen = [];
+  for await (const one of client.events("gen_1")) seen.push(one.type);
+  assert.deepEqual(seen, ["succeeded"]);
+  const mute = scripted([new Response("")]);
+  await assert.rejects(mute.client.events("gen_1").next(), Unreachable);
+});
+
+test("a stream outlasts a restart of the service", async () => {
+  const answers = [
+    new Response(event("queued", "1-0")),
+    ...Array(7).fill(new TypeError("refused")),
+    problem(503, "shutting_down"),
+    new Response(event("succeeded", "2-0", { job: JOB })),
+  ];
+  const { client, sent } = scripted(answers, { retries: { first: 0 } });
+  const seen = [];
+  for await (const one of client.events("gen_1")) seen.push(one.type);
+  assert.deepEqual(seen, ["queued", "succeeded"]);
+  assert.equal(sent.at(-1).headers.get("Last-Event-ID"), "1-0");
+});
+
+test("a base URL that is refused is named without its password", () => {
+  for (const baseUrl of ["http://ada:hush@host:port", "ftp://ada:hush@host", "ada:hush@host", "http://ada:hu@sh@"]) {
+    assert.throws(() => new Latentry({ baseUrl }), (error) => {
+      assert.equal(error.code, "configuration");
+      assert.doesNotMatch(error.message, /ada|hu|\bsh/);
+      return true;
+    });
+  }
 });

@@ -9,6 +9,7 @@ from service.access.auth import Allowed
 from service.access.schemes import BASIC
 from service.doors.automatic1111.answers.errors import ErrorAnswer, error_answer
 from service.doors.automatic1111.examples import EXAMPLES
+from service.doors.automatic1111.requests.detect import Detect
 from service.doors.automatic1111.requests.extras import (
     ExtraBatchImages,
     ExtraSingleImage,
@@ -28,8 +29,14 @@ from service.doors.automatic1111.routes import (
 )
 from service.http.door import Door, LargeBody
 
-_DRAWN: Final = (*generations.PATHS, extras.SINGLE, extras.BATCH)
-_READ: Final = (extras.PNG_INFO, extras.INTERROGATE, controlnet.DETECT)
+_DRAWN: Final = (
+    *generations.PATHS,
+    extras.SINGLE,
+    extras.BATCH,
+    extras.INTERROGATE,
+    controlnet.DETECT,
+)
+_READ: Final = (extras.PNG_INFO,)
 
 
 def door(settings: Settings) -> Door:
@@ -61,7 +68,7 @@ def door(settings: Settings) -> Door:
             Interrogate,
             Options,
             progress.TaskRequest,
-            controlnet.DetectBody,
+            Detect,
         ),
         large_bodies=tuple(
             LargeBody(path, settings.max_input_body_bytes, Allowed(scope, BASIC))

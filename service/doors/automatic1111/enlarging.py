@@ -3,36 +3,29 @@
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fastapi import Request
 from pydantic import ValidationError
 
-from latentry.contracts import JobStatus, UpscaleRequest
+from latentry.contracts import UpscaleRequest
 from latentry.contracts.upscales import UPSCALER_ID
-from latentry.errors import RateLimited, UnknownUpscaler
-from latentry.ledger import Accepted, JobRecord, commands, keyring
-from latentry.ledger.accounts import NO_KEY
+from latentry.errors import UnknownUpscaler
+from latentry.ledger import Accepted, JobRecord
 from latentry.ledger.files import PREFIX as FILE_PREFIX
-from service.access.auth import Caller, rate_limit_headers
+from service.access.auth import Caller
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.requests.extras import AnyExtra
+from service.doors.automatic1111.several import accepted_each, ended_each
 from service.doors.automatic1111.translation.refusals import is_asked, refuse, refused_as
-from service.doors.ends import failed
 from service.doors.fates import Fate, with_fate
 from service.doors.naming import named_as_sent
 from service.doors.sizes import size_of
 from service.doors.submit import submit
-from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
 from service.http import bodies
-from service.http.body_room import release_body
 
-T = TypeVar("T")
-
-WITHIN_S: Final = 3_600.0
 _NAMES: Final = {"scale": "upscaling_resize", "upscaler": "upscaler_1"}
 
 
@@ -50,80 +43,33 @@ async def enlarged(
     key: each then has one of its own, the header's with its number.
     """
     _refuse_impossible(body)
-    await _count(gateway, caller, request, len(pictures))
-    keep = idempotency_key is not None
-    accepted = await _accepted(gateway, caller, body, pictures, idempotency_key)
+    accepted = await _accepted(gateway, caller, request, body, pictures, idempotency_key)
     del body, pictures  # nobody keeps them while the client waits
-    release_body(request)
-
-    async def ended(one: Accepted) -> JobRecord:
-        record = await created_and_ended_or_canceled(
-            gateway, request, one.ref, _already(one), within_s=WITHIN_S, keep=keep
-        )
-        if record.state is not JobStatus.SUCCEEDED:
-            raise failed(record)
-        return record
-
-    records, failures = _parted(await asyncio.gather(*map(ended, accepted), return_exceptions=True))
-    if failures:
-        raise failures[0]
-    return records
-
-
-async def _count(gateway: Gateway, caller: Caller, request: Request, jobs: int) -> None:
-    """Each job counts as a request of the key's rate. Raises RateLimited."""
-    if caller.key_id == NO_KEY or jobs == 1:
-        return
-    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, jobs - 1))
-    request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
-    if taken.count < jobs - 1:
-        raise RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+    return await ended_each(gateway, request, accepted, keep=idempotency_key is not None)
 
 
 async def _accepted(
     gateway: Gateway,
     caller: Caller,
+    request: Request,
     body: AnyExtra,
     pictures: Mapping[str, str],
     idempotency_key: str | None,
 ) -> list[Accepted]:
-    """The job of each picture, or what refuses the first that is refused, and none of them."""
-    instance = Instance.of(gateway, caller)
-    options = await instance.options()
+    options = await Instance.of(gateway, caller).options()
     fields: dict[str, Any] = {
         "upscaler": body.upscaler_1,
         "output_format": options.output_format,
     } | ({} if options.samples_format == "png" else {"output_quality": options.jpeg_quality})
 
-    async def one(number: int, at: str, picture: str) -> Accepted:
+    async def one(at: str, picture: str, key: str | None) -> Accepted:
         names = _NAMES | {"image": at}
         scale = await _scale(gateway, caller, body, picture)
         own = _request({**fields, "image": picture, "scale": scale}, names)
-        key = idempotency_key
-        if key is not None and len(pictures) > 1:
-            key = f"{key}:{number}"
         with named_as_sent(names):
             return await submit(gateway, caller, own, key)
 
-    every = (one(k, at, picture) for k, (at, picture) in enumerate(pictures.items()))
-    accepted, refused = _parted(await asyncio.gather(*every, return_exceptions=True))
-    if refused:
-        if idempotency_key is None:
-            commanded = (commands.cancel(job.ref) for job in accepted)
-            await asyncio.gather(*map(gateway.ledger.run, commanded))
-        raise refused[0]
-    await asyncio.gather(*(instance.enter(job.ref, None) for job in accepted))
-    return accepted
-
-
-def _parted(found: Sequence[T | BaseException]) -> tuple[list[T], list[BaseException]]:
-    failures = [one for one in found if isinstance(one, BaseException)]
-    return [one for one in found if not isinstance(one, BaseException)], failures
-
-
-async def _already(accepted: Accepted) -> Accepted:
-    """As one that was found, which may have ended before anybody listened."""
-    return replace(accepted, record=None)
+    return await accepted_each(gateway, caller, request, pictures, one, idempotency_key)
 
 
 async def itself(gateway: Gateway, caller: Caller, picture: str) -> str:

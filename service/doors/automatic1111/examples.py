@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from service.doors.answers import PICTURE
 from service.doors.automatic1111.answers.generations import (
     BatchImagesAnswer,
+    CaptionAnswer,
     GenerationAnswer,
     PngInfoAnswer,
     SingleImageAnswer,
@@ -21,6 +22,7 @@ from service.doors.automatic1111.routes.controlnet import (
     ControlNetVersion,
     ControlType,
     ControlTypes,
+    Detected,
     ModelNames,
     ModuleNames,
     UnitCount,
@@ -49,6 +51,7 @@ _ALL: Final = (
     ),
     SingleImageAnswer(html_info="<p>Postprocess upscale by: 2</p>", image=_BASE64),
     BatchImagesAnswer(html_info="<p>Postprocess upscale by: 2</p>", images=[_BASE64]),
+    CaptionAnswer(caption="a red circle on a blue background"),
     PngInfoAnswer(info=_TEXT, items={"parameters": _TEXT}, parameters={"Steps": "20"}),
     OptionsAnswer(
         sd_model_checkpoint="shapes",
@@ -57,6 +60,8 @@ _ALL: Final = (
         samples_format="png",
         jpeg_quality=80,
         control_net_no_detectmap=False,
+        live_previews_enable=True,
+        show_progress_every_n_steps=1,
         eta_noise_seed_delta=0,
     ),
     ProgressAnswer(
@@ -73,6 +78,7 @@ _ALL: Final = (
     ModelNames(model_list=["None", "outlines [0a1b2c3d]"]),
     ModuleNames(module_list=["none", "canny"], module_detail={}),
     ControlTypes(control_types={"Canny": _CANNY}),
+    Detected(info="Success", images=[_BASE64]),
     UnitCount(control_net_unit_count=4),
 )
 EXAMPLES: Final[dict[str, BaseModel]] = {type(one).__name__: one for one in _ALL}

@@ -8,8 +8,9 @@ from typing import Any, Self
 import structlog
 from pydantic import ValidationError
 
+from latentry.contracts import JobStatus
 from latentry.ledger import CatalogueEntry, JobRef, commands, instances
-from latentry.ledger.instances import InstanceRef, Task, Tasks
+from latentry.ledger.instances import InstanceRef, Task, TaskPreview, Tasks
 from service.access.auth import Caller
 from service.doors.automatic1111.requests.options import Options
 from service.doors.automatic1111.translation.names import bare, checkpoint, is_none
@@ -65,6 +66,17 @@ class Instance:
     async def tasks(self) -> Tasks:
         """Its latest jobs."""
         return await self.gateway.ledger.run(instances.list_tasks(self.ref))
+
+    async def look(self, task: Task) -> TaskPreview | None:
+        """What an unfinished image of this task is heading for, if the options want to see that.
+
+        For a moment its worker goes on making such previews. None: there is none so far.
+        """
+        if task.state is not JobStatus.RUNNING:
+            return None
+        if not (every := (await self.options()).preview_every):
+            return None
+        return await self.gateway.ledger.run(instances.watch(task.ref, every=every))
 
     async def cancel(self, tasks: tuple[Task, ...]) -> None:
         """Stop these of its jobs."""

@@ -3,7 +3,9 @@
 from latentry.api_keys import Scope
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     Event,
     GenerationRequest,
     InterpolationRequest,
@@ -14,6 +16,8 @@ from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
     batch,
+    captions,
+    controls,
     deliveries,
     docs,
     events,
@@ -49,6 +53,8 @@ def door(settings: Settings) -> Door:
             adapters.router,
             styles.router,
             upscales.router,
+            controls.router,
+            captions.router,
             verify.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
@@ -64,6 +70,8 @@ def door(settings: Settings) -> Door:
             InterpolationRequest,
             UpscaleRequest,
             ClipRequest,
+            ControlRequest,
+            CaptionRequest,
             VerifyRequest,
             Event,
         ),
@@ -80,7 +88,13 @@ def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
         LargeBody(verify.PATH, any_picture, Allowed(Scope.READ)),
         *(
             LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
-            for path in (generations.PATH, interpolations.PATH, upscales.PATH)
+            for path in (
+                generations.PATH,
+                interpolations.PATH,
+                upscales.PATH,
+                controls.PATH,
+                captions.PATH,
+            )
         ),
         LargeBody(batch.PATH, batch.MAX_BYTES, Allowed(Scope.WRITE)),
     )

@@ -1,7 +1,7 @@
 """Jobs of any kind come from one kind of call: its headers, what it answers, and when."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Header, Request
 from starlette.responses import Response
@@ -19,9 +19,16 @@ from service.http.body_room import release_body
 from service.jobs import inputs
 from service.jobs.ids import new_ref
 
-CREATED: Final[Responses] = {
+_RESPONSES: Final[Responses] = {
     200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."},
     202: {"content": {"application/json": {"example": QUEUED}}},
+}
+# Of every route that creates a job.
+ACCEPTED: Final[dict[str, Any]] = {
+    "status_code": 202,
+    "response_model": Job,
+    "response_description": "Job accepted.",
+    "responses": _RESPONSES,
 }
 Prefer = Annotated[
     list[str] | None,

@@ -27,7 +27,7 @@ _FIRST_PAGE: Final = PageQuery()
 router = APIRouter(prefix=PATH, tags=[Tag.FILES])
 
 _STORED_AS: Final = OutputFormat.PNG
-_FORM: Final = {
+FORM: Final = {
     "schema": {
         "type": "object",
         "properties": {"file": {"type": "string", "format": "binary"}},
@@ -39,7 +39,7 @@ _MEDIA_TYPES: Final = (*(form.content_type for form in OutputFormat), "applicati
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": _FORM} | dict.fromkeys(_MEDIA_TYPES, BINARY),
+        "content": {"multipart/form-data": FORM} | dict.fromkeys(_MEDIA_TYPES, BINARY),
     }
 }
 _EXPECTED: Final = (

@@ -16,7 +16,7 @@ from service.access.auth import MayRead, MayWrite
 from service.doors import etags
 from service.doors.answers import Responses, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.creating import ACCEPTED, Prefer, create
 from service.doors.native.examples import CANCELED
 from service.doors.native.pages import cursors
 from service.doors.native.pages.query import JobQuery
@@ -50,10 +50,7 @@ Wait = Annotated[
 @router.post(
     "",
     tags=[Tag.IMAGES],
-    status_code=202,
-    response_model=Job,
-    response_description="Job accepted.",
-    responses=CREATED,
+    **ACCEPTED,
     openapi_extra=body_schema(GenerationRequest),
 )
 async def create_generation(

@@ -5,11 +5,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from latentry.contracts import InterpolationRequest, Job
+from latentry.contracts import InterpolationRequest
 from service.access.auth import MayWrite
 from service.doors.answers import body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.creating import ACCEPTED, Prefer, create
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -34,10 +34,7 @@ _EXAMPLE: Final = {
 
 @router.post(
     "",
-    status_code=202,
-    response_model=Job,
-    response_description="Job accepted.",
-    responses=CREATED,
+    **ACCEPTED,
     openapi_extra=body_schema(InterpolationRequest, _EXAMPLE),
 )
 async def create_interpolation(

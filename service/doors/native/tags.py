@@ -11,6 +11,8 @@ class Tag(StrEnum):
     IMAGES = "Image generation"
     VIDEO = "Video"
     UPSCALING = "Upscaling"
+    CONTROLS = "Preprocessing"
+    CAPTIONS = "Captions"
     JOBS = "Jobs"
     WEBHOOKS = "Webhooks"
     FILES = "Files"
@@ -25,6 +27,8 @@ TAGS: Final[Mapping[str, str]] = {
     " IP-Adapter, hires fix: one request, or a batch of them.",
     Tag.VIDEO: "Text to video (AnimateDiff), and frames between pictures (latent interpolation).",
     Tag.UPSCALING: "Super resolution of a picture by itself.",
+    Tag.CONTROLS: "What a ControlNet would be shown of a picture: Canny edges, inverted lines.",
+    Tag.CAPTIONS: "What a picture shows, in words (image to text, interrogation).",
     Tag.JOBS: "Status, progress, results, events, cancellation and deletion of jobs of any kind.",
     Tag.WEBHOOKS: "What was sent to a job's webhook, and sending it again.",
     Tag.FILES: "Uploads of pictures, and downloads of results.",

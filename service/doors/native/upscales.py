@@ -5,11 +5,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from latentry.contracts import Job, UpscaleRequest, UpscalerList
+from latentry.contracts import UpscaleRequest, UpscalerList
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PICTURE, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.creating import ACCEPTED, Prefer, create
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -23,10 +23,7 @@ router = APIRouter(tags=[Tag.UPSCALING], dependencies=[ACCEPTS_JSON], route_clas
 
 @router.post(
     PATH,
-    status_code=202,
-    response_model=Job,
-    response_description="Job accepted.",
-    responses=CREATED,
+    **ACCEPTED,
     openapi_extra=body_schema(UpscaleRequest, _EXAMPLE),
 )
 async def create_upscale(

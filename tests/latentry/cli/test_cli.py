@@ -325,10 +325,22 @@ def test_a_picture_needs_no_prompt_and_may_be_an_id(latentry, gateway):
     assert gateway.received == {"image": "file_1", "output_format": "png"}
 
 
-def test_a_picture_that_is_not_there_is_named(latentry, gateway):
-    code, _, err = latentry("generate", "a frog", "--mask", "gone.png")
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("generate frog --mask gone.png", "--mask"),
+        ("generate frog --control edges=gone.png", "--control"),
+        ("interpolate a b --keyframe-image gone.png --keyframe-image x.png", "--keyframe-image"),
+        ("edit gone.png frog", "PICTURE"),
+        ("upscale gone.png", "PICTURE"),
+        ("verify gone.png", "FILE"),
+        ("files upload gone.png", "PATH"),
+    ],
+)
+def test_a_picture_that_is_not_there_is_named_as_help_names_it(latentry, gateway, command, named):
+    code, _, err = latentry(*command.split())
     assert code == 2
-    assert "--mask gone.png" in err
+    assert f"Invalid value: {named} gone.png: there is no such file." in err
     assert gateway.received is None
 
 
@@ -533,7 +545,7 @@ def test_an_error_of_the_service_is_one_sentence(latentry, gateway):
 def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):
     code, _, err = latentry("models", "--url", "http://127.0.0.1:9")
     assert code == 3
-    assert "does not respond" in err
+    assert "http://127.0.0.1:9/ does not respond: Connection refused." in err
     assert "latentry serve" in err
 
 

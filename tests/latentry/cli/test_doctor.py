@@ -55,6 +55,13 @@ def found(patient) -> dict[str, State]:
     return {one.part: one.state for one in service.examine(patient.url, None)}
 
 
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_the_password_of_a_url_is_not_shown(patient, status) -> None:
+    patient.ready = status
+    url = patient.url.replace("://", "://ada:hush@")
+    assert not any("hush" in repr(one) for one in service.examine(url, None))
+
+
 def test_a_service_that_is_well_has_no_line_but_ok(patient) -> None:
     assert set(found(patient).values()) == {State.OK}
     assert found(patient).keys() == {"service", "clock", "key", "version", "models"}

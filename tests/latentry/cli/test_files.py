@@ -77,8 +77,12 @@ def test_pictures_are_uploaded_listed_read_and_deleted(latentry, shelf, tmp_path
 
 def test_what_is_not_there_is_said(latentry, shelf) -> None:
     assert latentry("files", "get", "../v1/usage")[0] == 1
-    code, _, err = latentry("files", "upload", "gone.png")
-    assert (code, "gone.png" in err) == (2, True)
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(latentry, shelf) -> None:
+    long = "a" * 300
+    said = f"latentry: {long}: File name too long\n"
+    assert latentry("files", "get", "file_1", "-o", long) == (1, "", said)
 
 
 def test_a_file_is_one_line_of_80_columns(latentry, shelf, monkeypatch) -> None:

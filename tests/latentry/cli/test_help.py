@@ -48,6 +48,19 @@ def test_a_page_fits_80_columns_and_cuts_nothing_off(path, monkeypatch, capsys) 
     assert not [line for line in lines if line.rstrip().endswith(("…", "...")) and "--" in line]
 
 
+@pytest.mark.parametrize(
+    ("path", "usage"),
+    [
+        ("latentry files upload", "[OPTIONS] PATH..."),
+        ("latentry edit", "[OPTIONS] PICTURE [PROMPT]"),
+        ("latentry generate", "[OPTIONS] [PROMPT]..."),
+        ("latentry cancel", "[OPTIONS] ID..."),
+    ],
+)
+def test_a_usage_line_brackets_what_may_be_left_out_alone(path, usage, monkeypatch, capsys) -> None:
+    assert printed(path, monkeypatch, capsys).splitlines()[0] == f"Usage: {path} {usage}"
+
+
 @pytest.mark.parametrize("path", FOUND)
 def test_all_that_a_page_lists_has_a_sentence(path) -> None:
     command = FOUND[path]

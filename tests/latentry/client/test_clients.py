@@ -227,6 +227,20 @@ def test_an_invalid_base_url_is_refused(caller, url):
         type(caller().client)(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://ada:hush@host:port", "ftp://ada:hush@host", "ada:hush@host", "http://ada:hush@"),
+        *("http://ada:hu/sh@host:x", "http://ada:hu@sh@host:x"),
+    ],
+)
+def test_a_refused_base_url_is_named_without_its_password(caller, url):
+    with pytest.raises(ConfigurationError, match="is invalid") as refused:
+        type(caller().client)(url)
+    assert not any(word in str(refused.value) for word in ("ada", "hu", "sh"))
+    assert refused.value.__context__ is None, "nor in what a traceback shows"
+
+
 @pytest.mark.parametrize("key", ["ltk_…", "two words", "ltk_a\n"])
 def test_a_key_that_no_header_can_have_is_refused(caller, key):
     with pytest.raises(ConfigurationError, match="API key"):

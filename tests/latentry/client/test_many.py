@@ -14,6 +14,7 @@ from latentry import AsyncClient, Client, InvalidRequest, JobDidNotSucceed, cont
 from latentry.client import JobList, Output, StillRunning
 from latentry.contracts import File, JobStatus
 from latentry.contracts.wire import Listing
+from latentry.errors import InvalidIdempotencyKey
 from tests.latentry.client.conftest import BASE_URL, at_once, image, job, json_response, problem
 from tests.latentry.client.stub import answer, serving
 
@@ -129,6 +130,37 @@ async def test_a_call_that_fails_is_the_failure_of_its_own_requests_alone(servic
     results = await one("submit_all", [f"p{number}" for number in range(66)])
     assert {each.code for each in results[:64]} == {"queue_full"}
     assert [each.id for each in results[64:]] == ["p64", "p65"]
+
+
+async def test_a_key_of_ones_own_is_each_requests_with_its_number(service):
+    """As the service adds the index to a batch's, so that a repeat finds the same jobs."""
+    one = service(take)
+    prompts = [f"p{number}" for number in range(65)]
+    await one("submit_all", prompts, idempotency_key="order 17")
+    await one("submit_all", [*prompts, "p65"], idempotency_key="order 17")
+    await one("submit_all", ["p0"], idempotency_key="order 17")
+    keys = [request.headers["Idempotency-Key"] for request in one.sent]
+    assert keys == ["order 17", "order 17:64", "order 17", "order 17:64", "order 17:0"]
+    call = service(draw)
+    await call("map", ["a", "b"], idempotency_key="order 17")
+    keys = [request.headers["Idempotency-Key"] for request in call.sent]
+    assert sorted(keys) == ["order 17:0", "order 17:1"]
+
+
+async def test_a_key_of_ones_own_is_kept_by_retries(service):
+    answers = iter([problem(503, "queue_full"), None, problem(503, "queue_full"), None])
+    one = service(lambda request: next(answers) or take(request))
+    await one("submit_all", [f"p{number}" for number in range(66)], idempotency_key="k")
+    keys = [request.headers["Idempotency-Key"] for request in one.sent]
+    assert keys == ["k", "k", "k:64", "k:64"]
+
+
+@pytest.mark.parametrize("method", ["map", "submit_all"])
+async def test_an_invalid_key_of_ones_own_is_refused_before_anything_is_sent(service, method):
+    one = service(take)
+    with pytest.raises(InvalidIdempotencyKey):
+        await one(method, ["a", "b"], idempotency_key="ключ")
+    assert one.sent == []
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     Extend,
     GenerationRequest,
     InterpolationRequest,
@@ -28,6 +30,7 @@ from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
 from service.doors.automatic1111.requests.controls import ControlUnit
+from service.doors.automatic1111.requests.detect import Detect
 from service.doors.automatic1111.requests.extras import (
     AnyExtra,
     ExtraBatchImages,
@@ -297,6 +300,9 @@ BODIES = {
     ImageReference: {"image_url": "https://pictures.example/a.png"},
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
+    ControlRequest: {"image": "file_1"},
+    CaptionRequest: {"image": "file_1"},
+    Detect: {},
     ClipRequest: {"prompt": "a frog"},
     VerifyRequest: {"image": "file_1"},
     AnyGeneration: {},

@@ -9,6 +9,7 @@ from latentry.ledger import JobRef, Lease, NewJob
 from latentry.ledger.commands import POISON_CRASHES, Swept
 from latentry.ledger.files import FileRef
 from latentry.ledger.jobs import Accepted
+from latentry.ledger.leases import Reported
 from tests.latentry.ledger.reference_fairness import ReferenceFairness, tenant_queue
 from tests.latentry.ledger.reference_files import ReferenceFiles
 
@@ -249,13 +250,13 @@ class ReferenceLedger:
             answers.append(("stop" if job.is_stopping else "held") if job else "lost")
         return answers
 
-    def progress(self, steps: Iterable[tuple[Lease, int, int]]) -> int:
+    def progress(self, steps: Iterable[tuple[Lease, int, int]]) -> Reported:
         counted = [(job, step) for lease, step, _ in steps if (job := self.held(lease))]
         for job, step in counted:
             job.step = step
             if step > (job.reached or 0):
                 job.crashes = 0
-        return len(counted)
+        return Reported(len(counted))
 
     def add_output(self, lease: Lease, index: int) -> None:
         listed = self.jobs.get(lease.ref)

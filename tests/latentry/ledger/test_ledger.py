@@ -228,7 +228,7 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(ledger: Ledger) -> None
         ledger.run(commands.add_output(stale, image()))
     with pytest.raises(LeaseLost):
         ledger.run(commands.settle(stale, JobStatus.FAILED, EngineError()))
-    assert ledger.run(commands.report_progress([(stale, 3, 4)])) == 0
+    assert ledger.run(commands.report_progress([(stale, 3, 4)])).held == 0
     assert ledger.run(commands.renew([stale, fresh], lease_s=5)) == ["lost", "held"]
     assert ledger.run(commands.release(stale)) is False
     assert read(ledger, ref).state is JobStatus.RUNNING

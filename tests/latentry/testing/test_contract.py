@@ -16,6 +16,7 @@ from latentry.testing.query import JobQuery
 from latentry.testing.routes import ANSWERS
 from service.doors.native.pages.query import JobQuery as GatewayQuery
 from service.http.failures import STATUS as GATEWAY_STATUS
+from service.http.problems import FRAMEWORK
 from tools.pages.native_api import operations
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
@@ -41,6 +42,12 @@ def everything(client):
     yield "upscale", (PICTURE,), {}
     yield "submit_upscale", (PICTURE,), {}
     yield "estimate_upscale", (PICTURE,), {}
+    yield "control", (PICTURE,), {"width": 32}
+    yield "submit_control", (PICTURE,), {"preprocess": "invert"}
+    yield "estimate_control", (PICTURE,), {}
+    yield "caption", (PICTURE,), {"max_tokens": 5}
+    yield "submit_caption", (PICTURE,), {}
+    yield "estimate_caption", (PICTURE,), {}
     yield "upload", (PICTURE,), {}
     for name in ("ready", "capabilities", "models", "adapters", "styles", "upscalers", "usage"):
         yield name, (), {}
@@ -172,7 +179,8 @@ def test_the_fake_answers_every_native_operation(native):
         ("POST", "/v1/generations", b'{"prompt": "a", "steps": 3}', "invalid_request"),
         ("POST", "/v1/generations", b'{"prompt": "a", "model": "x"}', "unknown_model"),
         ("POST", "/v1/generations", b'{"image": "file_x"}', "file_gone"),
-        ("POST", "/v1/files", b"GIF89a", "unsupported_image"),
+        ("POST", "/v1/files", b"GIF89a", "unsupported_media_type"),
+        ("POST", "/v1/files", b"\0\0", "unsupported_image"),
         ("GET", "/v1/generations?limit=ten", b"", "invalid_request"),
         ("GET", "/v1/generations?limit=101", b"", "invalid_request"),
         ("GET", "/v1/generations?status=done", b"", "invalid_request"),
@@ -187,7 +195,8 @@ def test_the_fake_answers_every_native_operation(native):
     ],
 )
 def test_what_the_service_refuses_the_fake_refuses_too(fake, native, method, path, body, code):
-    kind = "image/gif" if body.startswith(b"GIF") else "application/json"
+    kinds = {b"GIF": "image/gif", b"\0\0": "application/octet-stream"}
+    kind = kinds.get(body[:3], "application/json")
     request = httpx.Request(method, fake.url + path, content=body, headers={"Content-Type": kind})
     response = fake.transport.handle_request(request)
     assert response.json()["code"] == code
@@ -205,6 +214,80 @@ def test_headers_that_the_service_refuses_the_fake_refuses_too(fake, native):
         response = fake.transport.handle_request(request)
         assert response.json()["code"] == code
         check(native, "create_generation", response)
+
+
+def test_every_media_type_that_the_document_lists_is_read(fake, native):
+    """A picture as a form, by browsers and curl -F, has any bytes, and may have other parts."""
+    picture = PICTURE + b"\r\n--\r\n\0\xff\n"
+    form = {"note": ("", b"hello"), "file": ("photo.png", picture, "image/png")}
+    fields = {
+        "create_generations": {"requests": [FRAME]},
+        "create_interpolation": {"from": FRAME, "to": FRAME, "frames": 3},
+        "create_upscale": {"image": "https://shop.example/a.png"},
+        "verify": {"image": "https://shop.example/a.png"},
+    }
+    tried = 0
+    for operation, (method, path) in operations(native).items():
+        body = native["paths"][path][method.lower()].get("requestBody", {"content": {}})
+        for kind in body["content"]:
+            sent = {"content": picture, "headers": {"Content-Type": kind}}
+            if kind == "application/json":
+                sent["content"] = json.dumps(fields.get(operation, FRAME))
+            elif kind == "multipart/form-data":
+                sent = {"files": form}
+            request = httpx.Request(method, fake.url + path, **sent)
+            request.read()
+            response = fake.transport.handle_request(request)
+            assert response.is_success, (operation, kind, response.text)
+            check(native, operation, response)
+            tried += 1
+    assert tried > 10
+    [*_, named] = fake.client().files()
+    assert fake.client().download(named) == picture
+
+
+def test_a_form_without_a_picture_is_refused(fake, native):
+    for body in ({"files": {"image": ("a.png", PICTURE)}}, {"content": b"--x--"}):
+        request = httpx.Request("POST", f"{fake.url}/v1/files", **body)
+        if "content" in body:
+            request.headers["Content-Type"] = "multipart/form-data; boundary=x"
+        request.read()
+        response = fake.transport.handle_request(request)
+        assert (response.status_code, response.json()["code"]) == (400, "malformed_body")
+        check(native, "create_file", response)
+
+
+def test_a_method_that_a_path_does_not_support_is_refused_as_the_service_does(fake, native):
+    """With what the document lists for the path in `Allow`; HEAD is wherever GET is."""
+    known = {}
+    for method, path in operations(native).values():
+        known.setdefault(path, set()).update({"GET", "HEAD"} if method == "GET" else {method})
+    for path, methods in known.items():
+        # A key of storage has slashes, or it is the id of a file.
+        concrete = re.sub(r"\{\w+\}", "a", path.replace("{key}", "a/b/c"))
+        for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - methods:
+            request = httpx.Request(method, fake.url + concrete)
+            response = fake.transport.handle_request(request)
+            assert response.status_code == 405, (method, path)
+            assert set(response.headers["Allow"].split(", ")) == methods
+            if method != "HEAD":
+                said = response.json()
+                assert (said["code"], said["detail"]) == FRAMEWORK[405]
+    gone = fake.transport.handle_request(httpx.Request("PUT", f"{fake.url}/v1/none"))
+    assert gone.status_code == 404
+
+
+def test_head_is_get_without_a_body(fake):
+    answers = [
+        fake.transport.handle_request(httpx.Request(method, f"{fake.url}/v1/models"))
+        for method in ("GET", "HEAD")
+    ]
+    assert [one.status_code for one in answers] == [200, 200]
+    assert answers[0].headers["Content-Length"] == answers[1].headers["Content-Length"]
+    assert (answers[1].content, [call.operation for call in fake.calls]) == (
+        b"",
+        ["list_models", "list_models"],
+    )
 
 
 def test_the_query_of_jobs_is_the_gateway_s():

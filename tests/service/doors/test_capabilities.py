@@ -2,7 +2,7 @@
 
 import pytest
 
-from latentry.contracts import AdapterKind, JobKind, RegisteredCard
+from latentry.contracts import AdapterKind, JobKind, PreprocessorsCard, RegisteredCard
 from latentry.contracts.catalogue.capabilities import Capabilities, Mode, modes
 from latentry.contracts.catalogue.models import Limits
 from latentry.ledger import Ledger, commands
@@ -39,6 +39,13 @@ async def test_kinds_are_those_that_some_model_makes(client, worker, ledger: Led
     found = await asked(client)
     assert JobKind.CLIP in found.kinds
     assert JobKind.UPSCALE not in found.kinds
+    assert JobKind.CONTROL not in found.kinds
+    ledger.run(commands.register_model(PreprocessorsCard(preprocessors=("canny",))))
+    later = await asked(client)
+    while not later.preprocessors:  # the catalogue is read once a second
+        later = await asked(client)
+    assert JobKind.CONTROL in later.kinds
+    assert later.preprocessors == ("canny",)
     assert found.adapters == {} or set(found.adapters) <= set(AdapterKind)
 
 

@@ -6,13 +6,21 @@ from typing import Any
 import httpx
 import pytest
 
-from latentry.contracts import JobError, OutputKind
+from latentry.contracts import (
+    CaptionerCard,
+    JobError,
+    OutputKind,
+    Preprocess,
+    PreprocessorsCard,
+    UpscalerCard,
+)
 from latentry.contracts.fields.safety import Safety
 from latentry.errors import PictureRefused
 from latentry.ledger import Ledger, commands
 from latentry.rules.limits.limits import refuse_unsupported
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import card
+from tests.service.doors.test_upscales import png
 from tests.service.fake import FakeWorker
 
 RULE = """
@@ -62,6 +70,19 @@ async def test_no_picture_is_drawn_that_nobody_can_judge(
     answer = await create(client)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_classifier")
     assert "Retry-After" in answer.headers
+
+
+async def test_what_is_made_of_a_picture_is_judged_and_its_words_are_no_picture(
+    client: httpx.AsyncClient, worker: FakeWorker, ledger: Ledger
+) -> None:
+    lanczos = UpscalerCard(id="lanczos", architecture="x", scale=4, default_scale=2, created=0)
+    preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
+    for one in (lanczos, preprocessors, CaptionerCard(captioner="blip", side=384)):
+        ledger.run(commands.register_model(one))
+    for path in ("upscales", "controls"):
+        answer = await client.post(f"/v1/{path}", json={"image": png()})
+        assert (answer.status_code, answer.json()["code"]) == (503, "no_classifier"), path
+    assert (await client.post("/v1/captions", json={"image": png()})).status_code == 202
 
 
 async def test_no_preview_is_sent_of_what_may_be_withheld(

@@ -3,16 +3,29 @@
 import base64
 import io
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from latentry.contracts import JobStatus
-from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, PreviewUpdate, commands
-from tests.latentry.ledger.factory import new_job
+from latentry.contracts.fields.safety import ImageAction, ImageRule
+from latentry.ledger import (
+    AsyncLedger,
+    Feed,
+    Ledger,
+    LedgerEvent,
+    PreviewUpdate,
+    commands,
+    instances,
+)
+from latentry.settings import Settings
+from tests.latentry.ledger.factory import new_job, request
+from tests.valkey import Valkey
 from tests.worker.harness import Worker, ended, submit
 from worker.claims.claimed_job import ClaimedJob
+from worker.claims.inbox import Inbox, Watched
 from worker.claims.progress import ProgressReports
 from worker.claims.thumbnail import thumbnail
 from worker.engine.loop import Preview
@@ -74,18 +87,19 @@ async def test_of_previews_nothing_is_kept(
     assert {event.type for event in ledger.run(commands.list_events(ref))} == {
         "queued", "running", "image", "succeeded"
     }  # fmt: skip
-    assert not any(b"preview" in key.encode() for key in ledger.client.scan_iter())
+    own = ledger.client.scan_iter(f"{ledger.root}:*")
+    assert not any("preview" in key for key in own)
     await feed.aclose()
 
 
 async def test_of_many_previews_between_two_messages_only_the_last_is_sent(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:
-    ledger.run(commands.create(new_job(), max_queued=9))
+    ledger.run(commands.create(new_job(request=request(preview_interval=1)), max_queued=9))
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
-    progress, job = ProgressReports(ledger), ClaimedJob(lease)
+    progress, job = ProgressReports(ledger, Inbox()), ClaimedJob(lease)
     for step in range(1, 100):
         progress.preview(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))
     progress.send()
@@ -109,6 +123,64 @@ async def test_a_worker_that_lost_its_lease_shows_nothing(
     shown = await until_it_ends(feed)
     assert [update.preview.step for update in shown] == [1]
     await feed.aclose()
+
+
+async def test_who_looks_sees_a_picture_and_nobody_who_follows_does(
+    ledger: Ledger, async_ledger: AsyncLedger, worker: Worker
+) -> None:
+    feed = Feed(async_ledger).listen()
+    assert await anext(feed) is None
+    other, ref = (submit(ledger, seed=seed, prompt="for ever") for seed in (250, 40))
+    while (seen := ledger.run(instances.watch(ref, every=1))) is None:
+        pass
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(seen.jpeg))))
+    assert picture.shape == (96, 128, 3)
+    assert np.abs(picture.astype(int) - 40).max() <= 2
+    assert not ledger.client.exists(f"{ledger.root}:preview:{other}")
+    for one in (other, ref):
+        ledger.run(commands.cancel(one))
+        assert ended(ledger, one).state is JobStatus.CANCELED
+    assert await until_it_ends(feed) == []
+    await feed.aclose()
+
+
+@pytest.mark.parametrize(
+    ("action", "is_asked"),
+    [("none", True), ("flag", True), ("blur", False), ("block", False)],
+)
+def test_no_preview_is_made_where_a_rule_may_withhold_the_picture(
+    ledger: Ledger, action: str, is_asked: bool
+) -> None:
+    rule = ImageRule(name="r", label="l", threshold=0.5, action=ImageAction(action), reason="")
+    ledger.run(commands.create(new_job(image_rules=(rule,)), max_queued=9))
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
+    ledger.run(instances.watch(lease.ref, every=2))
+    inbox, job = Inbox(), ClaimedJob(lease)
+    progress = ProgressReports(ledger, inbox)
+    progress.step(job, 1, 4)
+    progress.send()
+    assert inbox.wait(0) == is_asked, "nobody is woken in vain"
+    assert inbox.take() == ([Watched(job, 2)] if is_asked else [])
+
+
+def test_a_full_ledger_costs_the_preview_alone(tmp_path: Path, settings: Settings) -> None:
+    server = Valkey(tmp_path)
+    server.start()
+    url = type(settings.redis_url)(server.url)
+    ledger = Ledger.open(settings.model_copy(update={"redis_url": url}))
+    ledger.run(commands.create(new_job(), max_queued=9))
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
+    ledger.run(instances.watch(lease.ref, every=1))
+    ledger.client.config_set("maxmemory", 1)
+    inbox, job = Inbox(), ClaimedJob(lease)
+    progress = ProgressReports(ledger, inbox)
+    progress.step(job, 1, 4)
+    progress.preview(job, Preview(job.id, 0, 1, np.zeros((8, 8, 3), dtype=np.uint8)))
+    progress.send()
+    assert inbox.take() == [Watched(job, 1)]
+    assert ledger.run(instances.watch(lease.ref, every=1)) is None
+    ledger.close()
+    server.stop()
 
 
 @pytest.mark.parametrize("kind", ["plain", "noise"])

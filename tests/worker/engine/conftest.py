@@ -1,7 +1,8 @@
 """The tiny models, made once, and an engine that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -27,11 +28,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def loaded(folders: dict[str, Path]) -> Diffusion:
-    # One thread: several would spin for each other on tensors this small.
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    for name, folder in folders.items():
-        backend.load(name, folder)
-    return backend
+    return serving(folders)
 
 
 @pytest.fixture
@@ -54,10 +51,7 @@ def every_folder(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def every_model(every_folder: dict[str, Path]) -> Diffusion:
     """A backend with a model of every family and prediction."""
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    for name, folder in every_folder.items():
-        backend.load(name, folder)
-    return backend
+    return serving(every_folder)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +68,14 @@ def special_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
         name: tiny.make(root / name, tiny.EPSILON, channels=channels)
         for channels, name in SPECIAL.items()
     }
+
+
+def serving(folders: Mapping[str, Path], **more: Any) -> Diffusion:
+    """A backend of these models by name, with one thread: several would spin for each other."""
+    backend = Diffusion(device="cpu", dtype="float32", threads=1, **more)
+    for name, folder in folders.items():
+        backend.load(name, folder)
+    return backend
 
 
 def sharing(loaded: Diffusion) -> Diffusion:

@@ -1,4 +1,7 @@
-"""A request and pixels to go with it."""
+"""A request, pixels to go with it, and a worker that only charges for what it draws."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from latentry.contracts import ResolvedRequest, Sampler
+from latentry.ledger import Ledger
+from latentry.storage import Storage
+from tests.worker.harness import Worker
+from worker.engine.loop import Engine
+from worker.engine.simulated import Charge, Simulated
 
 
 @pytest.fixture
@@ -33,3 +41,15 @@ def pixels() -> NDArray[np.uint8]:
     clean = np.asarray(large.resize((96, 64), Image.Resampling.LANCZOS), dtype=float)
     grain = np.random.default_rng(0).normal(0, 0.7, clean.shape)
     return (clean + grain).round().clip(0, 255).astype(np.uint8)
+
+
+def simulated() -> Engine[Any]:
+    return Engine(Simulated({"shapes": Charge(0.01, 0.001, 256)}))
+
+
+@pytest.fixture
+def drawing(ledger: Ledger, storage: Storage) -> Iterator[Worker]:
+    worker = Worker(ledger, storage, engine=simulated())
+    worker.start()
+    yield worker
+    worker.stop()

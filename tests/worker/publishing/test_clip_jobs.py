@@ -1,7 +1,6 @@
 """Jobs of kind clip: one order makes all frames; each is listed once, and the file comes last."""
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import image, request
 from tests.worker.harness import Worker, ended, submit
+from tests.worker.publishing.conftest import simulated
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Claimed
 from worker.engine.loop import Engine
@@ -19,18 +19,6 @@ from worker.engine.simulated import Charge, Simulated
 
 FRAMES = 5
 WANTED = {"clip": {"frames": FRAMES, "output": "webp"}, "seed": 3}
-
-
-def simulated() -> Engine[Any]:
-    return Engine(Simulated({"shapes": Charge(0.01, 0.001, 256)}))
-
-
-@pytest.fixture
-def drawing(ledger: Ledger, storage: Storage) -> Iterator[Worker]:
-    worker = Worker(ledger, storage, engine=simulated())
-    worker.start()
-    yield worker
-    worker.stop()
 
 
 def kinds(record: JobRecord) -> list[tuple[OutputKind, int]]:

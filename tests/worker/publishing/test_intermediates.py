@@ -3,7 +3,6 @@
 import io
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,24 +16,11 @@ from latentry.storage import Storage
 from tests.latentry.ledger.factory import image, request
 from tests.worker.claims.test_suspects import claimed_job
 from tests.worker.harness import Worker, ended, read, submit, when
-from worker.engine.loop import Engine
-from worker.engine.simulated import Charge, Simulated
+from tests.worker.publishing.conftest import simulated
 
 WANTED = {"num_inference_steps": 5, "intermediates": {"every": 2}}
 NAMES = ["latent-0002", "predicted-0002", "latent-0004", "predicted-0004", ""]
 PICTURE = 128 * 128 * 3  # bytes of pixels
-
-
-def simulated() -> Engine[Any]:
-    return Engine(Simulated({"shapes": Charge(0.01, 0.001, 256)}))
-
-
-@pytest.fixture
-def drawing(ledger: Ledger, storage: Storage) -> Iterator[Worker]:
-    worker = Worker(ledger, storage, engine=simulated())
-    worker.start()
-    yield worker
-    worker.stop()
 
 
 def listed(record: JobRecord) -> list[tuple[int, str]]:

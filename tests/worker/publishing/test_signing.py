@@ -16,7 +16,9 @@ from latentry.contracts import (
     InputFile,
     JobStatus,
     OutputFormat,
+    Preprocess,
     Provenance,
+    ResolvedControl,
     ResolvedRequest,
     ResolvedUpscale,
 )
@@ -236,6 +238,27 @@ def test_a_picture_that_went_in_is_an_ingredient_with_its_own_manifest(
     assert found.xmp is not None
     assert found.xmp.digital_source_type.endswith("algorithmicallyEnhanced")
     assert marks.PROMPT.encode() in storage.get(record.images[0].key)
+
+
+def test_a_preprocessed_picture_was_filtered_and_has_no_mark_in_its_pixels(
+    ledger: Ledger, storage: Storage, own: Authority
+) -> None:
+    """What a ControlNet will read is what the preprocessor made."""
+    at = house(ledger, storage, own)
+    at.publisher._watermarks = True
+    file = InputFile(file="file_1", pixel_sha256="1" * 64, width=512, height=512)
+    at.brought(file)
+    request = ResolvedControl(image=file, preprocess=Preprocess.CANNY, width=512, height=512)
+    grey = np.full((512, 512, 3), 128, np.uint8)
+    record = at.published(request, grey)
+    shown = Image.open(io.BytesIO(storage.get(record.images[0].key)))
+    assert np.array_equal(np.asarray(shown), grey)
+    assert shown.info["parameters"].startswith(
+        f"Preprocessor: canny, Thresholds: 100-200, Init image: {file.pixel_sha256}, Size: 512x512,"
+    )
+    [made] = said(storage, record, own).c2pa.history
+    assert [one.action for one in made.actions] == ["c2pa.opened", "c2pa.filtered"]
+    assert [one.relationship for one in made.ingredients] == ["parentOf"]
 
 
 def test_a_minimal_file_leaves_out_what_the_picture_that_went_in_says(

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import Adapter, ModelCard, UpscalerCard
+from latentry.contracts import Adapter, AnyCard, ModelCard
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
@@ -28,7 +28,7 @@ class Heartbeat:
         self,
         ledger: Ledger,
         worker: str,
-        cards: Sequence[ModelCard | UpscalerCard],
+        cards: Sequence[AnyCard],
         *,
         every_s: float,
         failed: Callable[[], Collection[str]] = tuple,

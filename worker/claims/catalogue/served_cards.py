@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from latentry.contracts import ModelCard, UpscalerCard
+from latentry.contracts import AnyCard, ModelCard
 from latentry.contracts.catalogue.models import Pace
 
 # For so long the ledger is told again that a model is gone: jobs of it may still come back to their
@@ -18,7 +18,7 @@ class ServedCards:
 
     def __init__(
         self,
-        cards: Iterable[ModelCard | UpscalerCard],
+        cards: Iterable[AnyCard],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cards = {card.queue: card for card in cards}
@@ -27,7 +27,7 @@ class ServedCards:
         self._lock = threading.Lock()
 
     @property
-    def cards(self) -> list[ModelCard | UpscalerCard]:
+    def cards(self) -> list[AnyCard]:
         """All that are served now."""
         with self._lock:
             return list(self._cards.values())

@@ -61,7 +61,7 @@ class AdapterFile:
             parts = parts_of_folder(path)
             if parts is None:
                 raise AdapterUnusable("It is a folder without a config and weights beside it.")
-            config, weights = _config(parts[0]), parts[1]
+            config, weights = config_in(parts[0]), parts[1]
         read = cls.of(path.name, _bytes(weights, MAX_FILE_BYTES), config)
         return replace(read, folder=path.parent)
 
@@ -148,7 +148,8 @@ def are_finite(bits: np.ndarray[Any, Any], dtype: str) -> bool:
     return not any(((piece & mask) == mask).any() for piece in pieces)
 
 
-def _config(path: Path) -> Mapping[str, Any]:
+def config_in(path: Path) -> Mapping[str, Any]:
+    """The config of an adapter's folder. Raises AdapterUnusable."""
     try:
         config = json.loads(_bytes(path, _MAX_CONFIG_BYTES))
     except (ValueError, RecursionError) as error:

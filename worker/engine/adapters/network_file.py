@@ -14,14 +14,13 @@ from typing import Any, Final, Self
 import numpy as np
 
 from latentry.errors import AdapterUnusable, ConfigurationError
-from worker.engine.adapters.file import are_finite
+from worker.engine.adapters.file import are_finite, config_in
 from worker.engine.models.sources.scales import with_scales
 from worker.engine.models.weights import StoredTensor, stored_in
 
 MAX_FILE_BYTES: Final = 2**34
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "diffusion_pytorch_model*.safetensors"
-_MAX_CONFIG_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class NetworkFile:
         """Read the header of a file, or of the one in a folder. Raises AdapterUnusable."""
         config, file = None, path
         if path.is_dir():
-            config, file = _config(path / CONFIG), _only(path)
+            config, file = config_in(path / CONFIG), _only(path)
         if file.exists() and not file.is_file():  # a pipe would be waited for without end
             raise AdapterUnusable(f"{file.name} is no file.")
         try:
@@ -125,17 +124,3 @@ def _only(folder: Path) -> Path:
     if not files or "-of-" in files[0].name:
         raise AdapterUnusable(f"It has no file {WEIGHTS.replace('*', '')} with all weights.")
     return files[0]
-
-
-def _config(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise AdapterUnusable(f"Its {CONFIG} has more than {_MAX_CONFIG_BYTES} bytes.")
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        raise AdapterUnusable(f"Its {CONFIG} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise AdapterUnusable(f"Its {CONFIG} is not readable: {error}") from None
-    if not isinstance(config, dict):
-        raise AdapterUnusable(f"Its {CONFIG} is not a JSON object.")
-    return config

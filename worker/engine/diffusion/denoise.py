@@ -50,7 +50,7 @@ def denoise(
             after = member.current.levels[member.calls + 1]
             new[i, 0] = member.repaint.blended(new[i, 0], after)
         if member.prediction_is_due:
-            a, b = member.current.x0_coefficients[member.calls]
+            a, b = member.current.x0_coefficients(member.calls)
             member.predicted_x0 = a * x[i] + b * m[i]
     for member, latents, reusable in zip(members, new.unbind(0), features, strict=True):
         member.advance(latents, reusable)

@@ -21,7 +21,7 @@ from worker.engine.diffusion.examples import drawn_s, example
 from worker.engine.diffusion.model_reader import DiffusionReader
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.plan import plan, planned_passes
-from worker.engine.diffusion.predicted_x0 import preview
+from worker.engine.diffusion.predicted_x0 import preview, preview_side
 from worker.engine.diffusion.profile import profile_of
 from worker.engine.diffusion.start.start import mask_warnings
 from worker.engine.diffusion.trajectory import Trajectory
@@ -227,9 +227,10 @@ class Diffusion:
     def preview(self, members: Sequence[Trajectory]) -> Pictures:
         """The pictures that the model predicts of unfinished images, by the tiny autoencoder."""
         latents = [one.latent if one.predicted_x0 is None else one.predicted_x0 for one in members]
+        sides = [preview_side(one.order.request) for one in members]
         try:
             with as_job_failed():
-                return preview(members[0].model, latents, [one.preview_size for one in members])
+                return preview(members[0].model, latents, sides)
         except JobFailed as error:
             return Taken([error] * len(members))
 

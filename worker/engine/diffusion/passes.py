@@ -21,8 +21,8 @@ class Pass:
     key: of its full calls; its height and width are the latent's. inputs [calls, 3]: timestep,
     scale and guidance of each call. updates [calls, 5, 7], draws, initial_sigma, levels and
     final_scale: as in Table; steps_done too, without the steps that a second pass skips.
-    x0_coefficients: how to predict x₀ at each call, for previews. upscaler: how what the pass
-    before ended with is enlarged and noised for this one; None to go on from it as it is.
+    timesteps: of each call, on the host. upscaler: how what the pass before ended with is enlarged
+    and noised for this one; None to go on from it as it is.
     guided_calls: guidance stops after so many; below 0 where it had stopped before. controls: of
     the request, each with its own calls.
     """
@@ -37,7 +37,7 @@ class Pass:
     initial_sigma: float
     levels: tuple[Level, ...]
     final_scale: float = 1.0
-    x0_coefficients: tuple[X0Coefficients, ...] = ()
+    timesteps: tuple[float, ...] = ()
     upscaler: Upscaler | None = None
     guided_calls: float = math.inf
     controls: tuple[Active, ...] = ()
@@ -51,7 +51,6 @@ class Pass:
         key: BatchKey,
         conditioning: ConditioningByCall,
         guidance_scale: float,
-        has_previews: bool = False,
         is_first: bool = True,
         upscaler: Upscaler | None = None,
         guided_calls: float = math.inf,
@@ -73,7 +72,7 @@ class Pass:
             initial_sigma=table.initial_sigma,
             levels=table.levels,
             final_scale=table.final_scale,
-            x0_coefficients=x0_coefficients(model.schedule, table) if has_previews else (),
+            timesteps=tuple(table.inputs[:, 0].tolist()),
             upscaler=upscaler,
             guided_calls=guided_calls,
             controls=controls,
@@ -88,6 +87,10 @@ class Pass:
         """The key of this call: every `interval`-th, from the first one on, is full (DeepCache)."""
         is_shallow = call % self.key.interval > 0
         return replace(self.key, shallow=True) if is_shallow else self.key
+
+    def x0_coefficients(self, call: int) -> X0Coefficients:
+        """How to predict x₀ from what goes into the UNet at this call and what comes out."""
+        return x0_coefficients(self.model.schedule, self.timesteps[call])
 
     def is_guided(self, call: int) -> bool:
         """Whether this call comes before guidance stops."""

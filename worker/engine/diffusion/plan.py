@@ -15,7 +15,6 @@ from worker.engine.adapters.embedding.prompts import text_vectors
 from worker.engine.adapters.lora.rows import text_terms
 from worker.engine.conditioning import ConditioningByCall, TextAdapters
 from worker.engine.diffusion.passes import Pass
-from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.loop.backend import Plan
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
@@ -45,7 +44,7 @@ def planned_passes(
     of the model before it, whatever its own schedule: x passes over unchanged.
     """
     request, each = order.request, _passes(order)
-    has_previews, stop = bool(prediction_intervals(request)), request.guidance_stop
+    stop = request.guidance_stop
     of_pass = [model, *[refiner or model] * (len(each) - 1)]
     tables = [
         table_of(pictures[0], replace(model.schedule, prediction=own.schedule.prediction))
@@ -64,7 +63,6 @@ def planned_passes(
                 key=key,
                 conditioning=conditioning.after(before) if before else conditioning,
                 guidance_scale=pictures[0].guidance_scale,
-                has_previews=has_previews,
                 is_first=not number,
                 upscaler=request.hires.upscaler if number and request.hires else None,
                 guided_calls=(sum(calls) if refiner else calls[number]) * stop - before,

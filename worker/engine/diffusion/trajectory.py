@@ -37,9 +37,9 @@ class Trajectory:
     current: the pass of the next call, or of the last one before the next pass is entered. calls:
     made in it.
     predicted_x0 [C, h, w]: from the last call after which it is to be shown. since: seconds on the
-    engine's clock, when it last stepped or arrived. picture: the hash that identifies it in
-    checkpoints, once computed. repaint, beside: as in Start. contexts: what its rows attend to
-    besides their prompts.
+    engine's clock, when it last stepped or arrived. watched_every: as in the loop's Trajectory.
+    picture: the hash that identifies it in checkpoints, once computed. repaint, beside: as in
+    Start. contexts: what its rows attend to besides their prompts.
     """
 
     order: Order
@@ -54,6 +54,7 @@ class Trajectory:
     reuse: Reuse = field(default_factory=Reuse)
     predicted_x0: torch.Tensor | None = None
     since: float = 0.0
+    watched_every: int = 0
     picture: str = ""
     _guided_rows: int = field(init=False)  # kept: the batching policy reads rows many times a step
     _steps_before: int = field(init=False)  # in earlier passes
@@ -161,11 +162,6 @@ class Trajectory:
         return rescale if rescale and self._has_negative else 0.0
 
     @property
-    def preview_size(self) -> int:
-        """The longest side of its previews, in pixels."""
-        return self.order.request.preview_size
-
-    @property
     def step(self) -> int:
         """How many of its steps are done; those that its first pass skips count as done."""
         return self._steps_before + self.current.steps_done[self.calls]
@@ -204,7 +200,7 @@ class Trajectory:
     @property
     def prediction_is_due(self) -> bool:
         """Whether its next call ends a step after which its prediction is to be shown."""
-        intervals = prediction_intervals(self.order.request)
+        intervals = prediction_intervals(self.order.request, self.watched_every)
         if not intervals:
             return False
         steps = self.current.steps_done[self.calls + 1] - self.current.steps_done[self.calls]

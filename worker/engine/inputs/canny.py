@@ -15,6 +15,7 @@ Levels = npt.NDArray[np.int32]
 _TAN_22: Final = 13573
 _BITS: Final = 15
 _WHITE: Final = np.uint8(255)
+_REACH: Final = 2  # rows above and below one, on which its ridges depend
 
 
 def canny(picture: npt.NDArray[np.uint8], low: int, high: int) -> npt.NDArray[np.uint8]:
@@ -22,11 +23,27 @@ def canny(picture: npt.NDArray[np.uint8], low: int, high: int) -> npt.NDArray[np
 
     An edge begins where the gradient is above `high`, and goes on while it is above `low`.
     """
-    across, down = _gradients(picture)
+    return edges(*ridges(picture, 0, len(picture), low, high))
+
+
+def ridges(
+    picture: npt.NDArray[np.uint8], top: int, bottom: int, low: int, high: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Of the rows from `top` to `bottom`, [bottom - top, W] each: what may be an edge, and where
+    one begins.
+    """
+    above = min(top, _REACH)
+    across, down = _gradients(picture[top - above : bottom + _REACH])
     strength = np.abs(across) + np.abs(down)
-    ridges = _are_ridges(across, down, strength) & (strength > low)
-    edges = _connected(ridges, ridges & (strength > high))
-    return np.repeat((edges * _WHITE)[..., None], 3, axis=2)
+    rows = slice(above, above + bottom - top)
+    weak = _are_ridges(across, down, strength)[rows] & (strength[rows] > low)
+    return weak, weak & (strength[rows] > high)
+
+
+def edges(weak: npt.NDArray[np.bool_], strong: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """RGB bytes [H, W, 3] of what `ridges` found: white is what hangs together with a beginning."""
+    found: npt.NDArray[np.uint8] = _connected(weak, strong) * _WHITE
+    return np.repeat(found[..., None], 3, axis=2)
 
 
 def _gradients(picture: npt.NDArray[np.uint8]) -> tuple[Levels, Levels]:

@@ -12,8 +12,8 @@ from latentry.contracts import (
     InpaintArea,
     MaskFill,
     ResizeMode,
+    ResolvedBackground,
     ResolvedRequest,
-    ResolvedUpscale,
 )
 from worker.engine.inputs.extend import extended
 from worker.engine.inputs.fill import filled
@@ -42,13 +42,13 @@ class Canvas:
 
     @classmethod
     def of(
-        cls, request: ResolvedRequest | ResolvedUpscale, pictures: Mapping[str, Pixels]
+        cls, request: ResolvedRequest | ResolvedBackground, pictures: Mapping[str, Pixels]
     ) -> "Canvas | None":
         """Prepare a request's `image` and `mask`, RGB or RGBA bytes; None if it brings none."""
         if request.image is None:
             return None
         image = on_white(Image.fromarray(pictures["image"]))
-        if isinstance(request, ResolvedUpscale):
+        if isinstance(request, ResolvedBackground):
             return cls(np.asarray(image))
         width, height = request.width, request.height
         if not request.repaints:

@@ -4,6 +4,7 @@ from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Backend
 from worker.engine.loop.engine import Engine
 from worker.engine.loop.messages import (
+    BackgroundOrder,
     Canceled,
     Done,
     Event,
@@ -17,11 +18,11 @@ from worker.engine.loop.messages import (
     Step,
     StepTiming,
     Towards,
-    UpscaleOrder,
 )
 
 __all__ = [
     "Backend",
+    "BackgroundOrder",
     "Canceled",
     "Done",
     "Engine",
@@ -37,5 +38,4 @@ __all__ = [
     "Step",
     "StepTiming",
     "Towards",
-    "UpscaleOrder",
 ]

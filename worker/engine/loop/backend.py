@@ -33,9 +33,12 @@ class Trajectory(Protocol):
     """One image's denoising state, which the backend keeps.
 
     since: seconds on the backend's clock, when it last stepped or arrived; the engine sets it.
+    watched_every: after a step that this divides somebody wants to see it; 0 if nobody looks. The
+    engine sets it too.
     """
 
     since: float
+    watched_every: int
 
     @property
     def order(self) -> Order:

@@ -110,6 +110,10 @@ class Engine(Generic[T]):
         """Make no more steps of a job's images. They keep their rows until it is dropped."""
         self._paused.add(job)
 
+    def watch(self, job: str, every: int) -> None:
+        """Make a preview of the first of a job's images, after a step that `every` divides."""
+        self._previews.watch([one for one in self._stepping if one.order.job == job], every)
+
     def drop(self, job: str) -> None:
         """Take a job's images out; the next step returns a Canceled for each."""
         self._paused.discard(job)

@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeAlias
 from latentry.contracts import (
     IntermediateKind,
     JobWarning,
+    ResolvedBackground,
     ResolvedRequest,
-    ResolvedUpscale,
 )
 from latentry.errors import LatentryError
 from latentry.rules.sequences.frames import frame
@@ -107,7 +107,7 @@ class Order:
     @property
     def is_background(self) -> bool:
         """Whether it is made beside the steps of others, in time of its own."""
-        return isinstance(self, UpscaleOrder)
+        return isinstance(self, BackgroundOrder)
 
     @property
     def megapixels(self) -> float:
@@ -117,10 +117,10 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class UpscaleOrder(Order):
-    """One picture to enlarge. The router gives it to the backend of upscalers, and to no other."""
+class BackgroundOrder(Order):
+    """Something to make of one picture. The router gives it to the backend of the background."""
 
-    request: ResolvedUpscale  # type: ignore[assignment]
+    request: ResolvedBackground  # type: ignore[assignment]
 
     @property
     def vae(self) -> None:
@@ -152,7 +152,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """A small picture of the image after `step`, RGB bytes [height, width, 3]; it is never kept."""
+    """A small picture of the image after `step`, RGB bytes [height, width, 3]."""
 
     job: str
     index: int
@@ -177,7 +177,8 @@ class Intermediate:
 class Done:
     """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile.
 
-    Of a clip its frames, [frames, height, width, 3]. fingerprints: of the models that drew it.
+    Of a clip its frames, [frames, height, width, 3]; of a caption its UTF-8 bytes, [bytes].
+    fingerprints: of the models that drew it.
     """
 
     job: str

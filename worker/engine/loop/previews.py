@@ -1,7 +1,7 @@
 """Previews of unfinished images: a few at each step of the loop, and never waited for."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, Generic
 
 from latentry.errors import JobFailed
@@ -20,11 +20,20 @@ class Previews(Generic[T]):
         self._due: dict[T, int] = {}
         self._decoding: deque[tuple[dict[T, int], Pictures]] = deque()
 
+    def watch(self, images: Sequence[T], every: int) -> None:
+        """Show the first of a job's images once, after a step that `every` divides.
+
+        Nothing is to do where the request itself wants previews.
+        """
+        if images and not images[0].order.request.preview_interval:
+            min(images, key=lambda one: one.order.index).watched_every = every
+
     def step_done(self, member: T) -> None:
-        """A step of this image is done, after which its request may want a preview."""
-        interval = member.order.request.preview_interval
+        """A step of this image is done, after which its request or a watcher may want a preview."""
+        interval = member.order.request.preview_interval or member.watched_every
         if interval and member.step % interval == 0:
             self._due[member] = member.step  # one that still waits is shown as it is now
+            member.watched_every = 0
 
     def step(self, stepping: Collection[T]) -> list[Preview]:
         """Decode some of those that wait longest; the previews of images still being drawn."""

@@ -42,6 +42,7 @@ class SimulatedTrajectory:
     digest: bytes
     calls_done: int = 0
     since: float = 0.0
+    watched_every: int = 0
     fingerprints: tuple[str, ...] = ()
 
     @property

@@ -14,11 +14,11 @@ import torch
 from latentry.contracts import UpscalerCard
 from latentry.contracts.upscales import LANCZOS, UPSCALER_ID
 from latentry.errors import ConfigurationError
+from worker.engine.background.profile import profile_id
 from worker.engine.device import Device, accelerator, processor
 from worker.engine.models.loading.loading import as_configuration_error
 from worker.engine.models.weights import read_in_order, stored_in
 from worker.engine.timing import Timing
-from worker.engine.upscaling.lanczos import profile_id
 from worker.engine.upscaling.network import Network
 from worker.engine.upscaling.reading import read_network, spandrel_version
 

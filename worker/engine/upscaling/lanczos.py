@@ -4,26 +4,22 @@ The vertical weights of a strip are computed from its own first row, so that the
 differ, and with them a byte in many millions by one.
 """
 
-import hashlib
-import platform
 import time
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import PIL
 from PIL import Image
 
 from latentry.contracts import ResolvedUpscale, UpscalerCard
 from latentry.contracts.upscales import LANCZOS
 from latentry.rules.upscaling import strips
-from latentry.version import __version__
-from worker.batching import BatchKey
+from worker.engine.background.clock import Clock
+from worker.engine.background.profile import profile_id
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.inputs.resize import FILTER
-from worker.engine.loop.backend import Taken, TimedCall
+from worker.engine.loop.backend import Taken
+from worker.engine.upscaling.upscaler import Upscaler
 
 SCALE: Final = 8.0
 _DEFAULT_SCALE: Final = 2.0
@@ -31,6 +27,8 @@ _DEFAULT_SCALE: Final = 2.0
 
 class Resampling:
     """A picture resampled to `size`, width and height, in strips."""
+
+    is_done = False
 
     def __init__(self, picture: Pixels, size: tuple[int, int]) -> None:
         self._source = Image.fromarray(picture)
@@ -51,27 +49,7 @@ class Resampling:
         return Taken([self._made])
 
 
-class Clock:
-    """Times calls that are over when they return."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._ended: list[TimedCall] = []
-
-    @contextmanager
-    def call(self, key: BatchKey, rows: int) -> Iterator[None]:
-        """Around one call."""
-        began = self._now()
-        yield
-        self._ended.append(TimedCall(key, rows, self._now() - began))
-
-    def ended(self) -> list[TimedCall]:
-        """The calls that ended since the last call of this method."""
-        ended, self._ended = self._ended, []
-        return ended
-
-
-class Lanczos:
+class Lanczos(Upscaler):
     """The upscaler that is always there."""
 
     card = UpscalerCard(
@@ -94,15 +72,3 @@ class Lanczos:
     def begin(self, request: ResolvedUpscale, picture: Pixels) -> Resampling:
         """Begin with RGB bytes [height, width, 3]."""
         return Resampling(picture, request.final_size)
-
-
-def profile_id(*facts: str) -> str:
-    """A short hash of what an upscale's bits depend on, with what all of them depend on."""
-    software = (
-        f"Pillow {PIL.__version__}",
-        f"zlib {zlib.ZLIB_RUNTIME_VERSION}",
-        f"numpy {np.__version__}",
-        f"latentry {__version__}",
-        platform.machine(),
-    )
-    return hashlib.sha256("\n".join((*facts, *software)).encode()).hexdigest()[:16]

@@ -15,14 +15,15 @@ from worker.engine.loop.backend import Pictures, Taken
 from worker.engine.timing import Timing
 from worker.engine.upscaling.blending import Mosaic
 from worker.engine.upscaling.lanczos import Resampling
+from worker.engine.upscaling.upscaler import Upscaler
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
+class Network(Upscaler):
     """A network in memory: RGB [1, 3, h, w] from 0 to 1, in `dtype`, to the same, enlarged.
 
     descriptor: spandrel's, which pads what is too small and cuts levels to that range. test_s: as
-    in `Upscaler`.
+    in `Tool`.
     """
 
     card: UpscalerCard
@@ -66,6 +67,8 @@ class TiledEnlargement:
     """One picture: first its tiles, and if less is asked for than the network makes, strips of
     that, scaled down.
     """
+
+    is_done = False
 
     def __init__(self, network: Network, request: ResolvedUpscale, picture: Pixels) -> None:
         self._network = network

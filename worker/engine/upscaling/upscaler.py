@@ -1,101 +1,24 @@
-"""What enlarges pictures, and one picture on its way."""
+"""What all upscalers have in common: in which calls they work, and their example."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from latentry.contracts import InputFile, ResolvedUpscale, UpscalerCard
+from latentry.rules.upscaling import call_sizes
 
-from latentry.contracts import ResolvedUpscale, UpscalerCard
-from worker.batching import BatchKey
-from worker.engine.inputs.canvas import Pixels
-from worker.engine.loop.backend import Pictures, TimedCall
-from worker.engine.loop.messages import Order
+_EXAMPLE_PX = 512  # side of an example's result, where no network has tiles of its own
 
 
-class Enlargement(Protocol):
-    """One picture while it is being made. Its calls are made in their order, each once."""
-
-    def make(self, call: int) -> None:
-        """Make one call."""
-
-    def take(self) -> Pictures:
-        """The finished picture, once all calls are made."""
-
-
-class Timer(Protocol):
-    """Times calls."""
-
-    def call(self, key: BatchKey, rows: int) -> AbstractContextManager[None]:
-        """Around one call."""
-
-    def ended(self) -> list[TimedCall]:
-        """The calls that ended since the last call of this method."""
-
-
-class Upscaler(Protocol):
+class Upscaler:
     """Lanczos, or a network."""
 
-    @property
-    def card(self) -> UpscalerCard:
-        """What it can do."""
+    __slots__ = ()
 
-    @property
-    def timer(self) -> Timer:
-        """What times its calls."""
+    card: UpscalerCard
 
-    @property
-    def test_s(self) -> float:
-        """Seconds of its self-test, in proportion to a whole tile; 0 without one."""
+    def calls(self, request: ResolvedUpscale) -> list[tuple[int, int]]:
+        """Height and width of what each call makes."""
+        return call_sizes(request, self.card)
 
-    @property
-    def profile(self) -> str:
-        """The id of all that its bits depend on besides the request."""
-
-    def begin(self, request: ResolvedUpscale, picture: Pixels) -> Enlargement:
-        """Begin with RGB bytes [height, width, 3]."""
-
-
-@dataclass(slots=True, eq=False)
-class UpscaleTrajectory:
-    """A picture on its way. since: seconds on the engine's clock, when it last stepped.
-
-    keys: of each call.
-    """
-
-    order: Order
-    upscaler: Upscaler
-    enlargement: Enlargement
-    keys: Sequence[BatchKey]
-    calls_done: int = 0
-    since: float = 0.0
-    rows: int = 1
-    is_redrawn: bool = False
-    fingerprints: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> BatchKey:
-        """That of its next call, or of its last one."""
-        return self.keys[min(self.calls_done, len(self.keys) - 1)]
-
-    @property
-    def calls_left(self) -> int:
-        """Calls until the picture is finished."""
-        return len(self.keys) - self.calls_done
-
-    @property
-    def step(self) -> int:
-        """How many of its steps are done; the gateway counted as many as it expects calls."""
-        return self._step_after(self.calls_done)
-
-    @property
-    def has_stepped(self) -> bool:
-        """Whether its last call ended a step."""
-        return self.calls_done > 0 and self.step > self._step_after(self.calls_done - 1)
-
-    def advance(self) -> None:
-        """Make the next call."""
-        self.enlargement.make(self.calls_done)
-        self.calls_done += 1
-
-    def _step_after(self, calls: int) -> int:
-        return self.order.request.total_steps * calls // len(self.keys)
+    def example(self) -> ResolvedUpscale:
+        """A request of one tile or strip."""
+        side = self.card.tile or round(_EXAMPLE_PX / self.card.scale)
+        image = InputFile(file="", pixel_sha256="", width=side, height=side)
+        return ResolvedUpscale(image=image, scale=self.card.scale, upscaler=self.card.id)

@@ -11,7 +11,7 @@ from latentry.contracts.fields.bounds import MAX_CONTROL_WEIGHT, MAX_CONTROLS
 from latentry.contracts.fields.inputs import InputFile, Reference, ResizeMode
 from latentry.contracts.wire import RequestModel, ResponseModel
 
-_THRESHOLDS: Final = (100, 200)  # as the first two sliders of AUTOMATIC1111's extension
+DEFAULT_THRESHOLDS: Final = (100, 200)  # as the first two sliders of AUTOMATIC1111's extension
 
 
 class Preprocess(StrEnum):
@@ -41,6 +41,19 @@ class ControlMode(StrEnum):
 
 _Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 _Threshold = Annotated[int, Field(strict=True, ge=1, le=1020)]
+Thresholds = Annotated[
+    tuple[_Threshold, _Threshold],
+    Field(
+        description="Of `canny`: the gradient from which on a pixel continues an edge, and begins"
+        " one.",
+    ),
+]
+
+
+def are_in_order(thresholds: tuple[int, int]) -> None:
+    """Raises ValueError if they are not."""
+    if thresholds[0] > thresholds[1]:
+        raise ValueError("the first of thresholds must not be above the second")
 
 
 class WantedControl(RequestModel):
@@ -61,11 +74,7 @@ class WantedControl(RequestModel):
         Preprocess.NONE,
         description="What is made of the picture first: `canny` (its edges), `invert` or `none`.",
     )
-    thresholds: tuple[_Threshold, _Threshold] = Field(
-        _THRESHOLDS,
-        description="Of `canny`: the gradient from which on a pixel continues an edge, and begins"
-        " one.",
-    )
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
     mode: ControlMode = Field(
         ControlMode.BALANCED,
         description="`prompt` or `control` counts more, as in AUTOMATIC1111's extension; `guess`:"
@@ -92,8 +101,7 @@ class WantedControl(RequestModel):
     def _check_order(self) -> Self:
         if self.start >= self.end:
             raise ValueError("start must be less than end")
-        if self.thresholds[0] > self.thresholds[1]:
-            raise ValueError("the first of thresholds must not be above the second")
+        are_in_order(self.thresholds)
         return self
 
 
@@ -106,7 +114,7 @@ class Control(ResponseModel):
     start: float = 0.0
     end: float = 1.0
     preprocess: Preprocess = Preprocess.NONE
-    thresholds: tuple[int, int] = _THRESHOLDS
+    thresholds: tuple[int, int] = DEFAULT_THRESHOLDS
     mode: ControlMode = ControlMode.BALANCED
     resize_mode: ResizeMode = ResizeMode.STRETCH
     sha256: str

@@ -59,7 +59,10 @@ end
 local function list_output(ref, label, output)
   if redis.call('HSETNX', key('job', ref), 'output:' .. label, output) == 1 then
     redis.call('HSET', key('job', ref), 'crashes', 0) -- it came further than its last worker
-    emit(ref, IMAGES[string.match(label, '^%a+')] and 'image' or 'output', output)
+    local kind = string.match(label, '^%a+')
+    if kind ~= CAPTION then -- it comes with the job's end
+      emit(ref, IMAGES[kind] and 'image' or 'output', output)
+    end
     if string.find(output, '"applied":[', 1, true) then -- of few: reading JSON takes its time
       local payer, ttl = fields(ref, 'payer', 'usage_ttl_ms')
       count_rules(tenant_of(ref), payer, ttl, cjson.decode(output).applied)
@@ -87,7 +90,7 @@ local function finish(ref, to, code, message)
   end_lease(ref)
   local job, now = key('job', ref), now_ms()
   redis.call('HSET', job, 'finished_ms', now)
-  redis.call('HDEL', job, 'step', 'steps')
+  redis.call('HDEL', job, 'step', 'steps', 'watched')
   if code and code ~= '' then
     redis.call('HSET', job, 'error_code', code, 'error_message', message)
   end

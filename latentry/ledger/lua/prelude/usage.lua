@@ -6,6 +6,8 @@ local DAY_MS = 86400000
 local IMAGES = { image = true, frame = true }
 -- One that a rule withholds, and that is paid for all the same.
 local CHARGED = 'charged'
+-- Of an output that is words: no image, and paid for as one.
+local CAPTION = 'caption'
 
 local function add_usage(tenant, payer, day, what, amount, ttl)
   local usage = key('usage', tenant, day)
@@ -65,16 +67,16 @@ local function close_account(ref, to)
   if not payer then -- entered by a version that counted no usage
     return
   end
-  local tenant, images, withheld = string.match(ref, '^[^:]+'), 0, 0
+  local tenant, images, others = string.match(ref, '^[^:]+'), 0, 0
   for _, name in ipairs(redis.call('HKEYS', job)) do
     local kind = string.match(name, '^output:(%a+):')
     if IMAGES[kind] then
       images = images + 1
-    elseif kind == CHARGED then
-      withheld = withheld + 1
+    elseif kind == CHARGED or kind == CAPTION then
+      others = others + 1
     end
   end
-  local made, day = (images + withheld) * each, math.floor(now_ms() / DAY_MS)
+  local made, day = (images + others) * each, math.floor(now_ms() / DAY_MS)
   add_usage(tenant, payer, day, to, 1, ttl)
   add_usage(tenant, payer, day, 'images', images, ttl)
   add_usage(tenant, payer, day, 'step_pixels', made, ttl)

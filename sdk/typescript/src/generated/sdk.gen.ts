@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { CancelGenerationData, CancelGenerationErrors, CancelGenerationResponses, CreateClipData, CreateClipErrors, CreateClipResponses, CreateFileData, CreateFileErrors, CreateFileResponses, CreateGenerationData, CreateGenerationErrors, CreateGenerationResponses, CreateGenerationsData, CreateGenerationsErrors, CreateGenerationsResponses, CreateInterpolationData, CreateInterpolationErrors, CreateInterpolationResponses, CreateUpscaleData, CreateUpscaleErrors, CreateUpscaleResponses, DeleteFileData, DeleteFileErrors, DeleteFileResponses, DeleteGenerationData, DeleteGenerationErrors, DeleteGenerationResponses, GetCapabilitiesData, GetCapabilitiesErrors, GetCapabilitiesResponses, GetFileContentData, GetFileContentErrors, GetFileContentResponses, GetFileData, GetFileErrors, GetFileRecordData, GetFileRecordErrors, GetFileRecordResponses, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetModelData, GetModelErrors, GetModelResponses, GetUsageData, GetUsageErrors, GetUsageResponses, ListAdaptersData, ListAdaptersErrors, ListAdaptersResponses, ListDeliveriesData, ListDeliveriesErrors, ListDeliveriesResponses, ListFilesData, ListFilesErrors, ListFilesResponses, ListGenerationsData, ListGenerationsErrors, ListGenerationsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUpscalersData, ListUpscalersErrors, ListUpscalersResponses, LivezData, LivezErrors, LivezResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RedeliverData, RedeliverErrors, RedeliverResponses, VerifyData, VerifyErrors, VerifyResponses, WatchGenerationData, WatchGenerationErrors, WatchGenerationResponse, WatchGenerationResponses } from './types.gen.js';
+import type { CancelGenerationData, CancelGenerationErrors, CancelGenerationResponses, CreateCaptionData, CreateCaptionErrors, CreateCaptionResponses, CreateClipData, CreateClipErrors, CreateClipResponses, CreateControlData, CreateControlErrors, CreateControlResponses, CreateFileData, CreateFileErrors, CreateFileResponses, CreateGenerationData, CreateGenerationErrors, CreateGenerationResponses, CreateGenerationsData, CreateGenerationsErrors, CreateGenerationsResponses, CreateInterpolationData, CreateInterpolationErrors, CreateInterpolationResponses, CreateUpscaleData, CreateUpscaleErrors, CreateUpscaleResponses, DeleteFileData, DeleteFileErrors, DeleteFileResponses, DeleteGenerationData, DeleteGenerationErrors, DeleteGenerationResponses, GetCapabilitiesData, GetCapabilitiesErrors, GetCapabilitiesResponses, GetFileContentData, GetFileContentErrors, GetFileContentResponses, GetFileData, GetFileErrors, GetFileRecordData, GetFileRecordErrors, GetFileRecordResponses, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetModelData, GetModelErrors, GetModelResponses, GetUsageData, GetUsageErrors, GetUsageResponses, ListAdaptersData, ListAdaptersErrors, ListAdaptersResponses, ListDeliveriesData, ListDeliveriesErrors, ListDeliveriesResponses, ListFilesData, ListFilesErrors, ListFilesResponses, ListGenerationsData, ListGenerationsErrors, ListGenerationsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUpscalersData, ListUpscalersErrors, ListUpscalersResponses, LivezData, LivezErrors, LivezResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RedeliverData, RedeliverErrors, RedeliverResponses, VerifyData, VerifyErrors, VerifyResponses, WatchGenerationData, WatchGenerationErrors, WatchGenerationResponse, WatchGenerationResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -58,6 +58,24 @@ export const getCapabilities = <ThrowOnError extends boolean = false>(options?: 
 });
 
 /**
+ * Create Caption
+ *
+ * Create a job that says what a picture shows, as `POST /v1/generations` creates one.
+ *
+ * The words are `caption` of the finished job. It is read, canceled and deleted under
+ * `/v1/generations/{id}`, with `kind` `caption`.
+ */
+export const createCaption = <ThrowOnError extends boolean = false>(options: Options<CreateCaptionData, ThrowOnError>) => (options.client ?? client).post<CreateCaptionResponses, CreateCaptionErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/captions',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Create Clip
  *
  * Create a job for a clip, whose frames the model's motion module draws together.
@@ -70,6 +88,25 @@ export const getCapabilities = <ThrowOnError extends boolean = false>(options?: 
 export const createClip = <ThrowOnError extends boolean = false>(options: Options<CreateClipData, ThrowOnError>) => (options.client ?? client).post<CreateClipResponses, CreateClipErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/clips',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Create Control
+ *
+ * Create a job that preprocesses one picture, as `POST /v1/generations` creates one.
+ *
+ * Its image is what a ControlNet would be shown: send it as `image` of `controls`, without
+ * `preprocess`. It is read, canceled and deleted under `/v1/generations/{id}`, with `kind`
+ * `control`.
+ */
+export const createControl = <ThrowOnError extends boolean = false>(options: Options<CreateControlData, ThrowOnError>) => (options.client ?? client).post<CreateControlResponses, CreateControlErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/controls',
     ...options,
     headers: {
         'Content-Type': 'application/json',

@@ -281,6 +281,12 @@ export type Capabilities = {
         [key in AdapterKind]?: number;
     };
     /**
+     * Captioner
+     *
+     * The model of `POST /v1/captions`, if there is one.
+     */
+    captioner?: string | null;
+    /**
      * Kinds
      */
     kinds: Array<JobKind>;
@@ -293,6 +299,12 @@ export type Capabilities = {
      * Output Formats
      */
     output_formats: Array<OutputFormat>;
+    /**
+     * Preprocessors
+     *
+     * `preprocess` of `POST /v1/controls`.
+     */
+    preprocessors: Array<string>;
     /**
      * Prompt Syntaxes
      */
@@ -311,6 +323,66 @@ export type Capabilities = {
      * Version
      */
     version: string;
+};
+
+/**
+ * CaptionRequest
+ *
+ * A request to say what one picture shows; what is omitted or null takes its default.
+ */
+export type CaptionRequest = {
+    /**
+     * Dry Run
+     *
+     * Validate and estimate only; no job is created. Answers 200 with the cost and the estimated start, or the problem.
+     */
+    dry_run?: boolean | null;
+    /**
+     * Finish Within
+     *
+     * Maximum time in seconds until the job ends; then it expires, queued or running.
+     */
+    finish_within?: number | null;
+    /**
+     * Image
+     *
+     * The picture to look at, a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once.
+     */
+    image: string;
+    /**
+     * Keep For
+     *
+     * Seconds for which the job, its images and other outputs are kept from its end; LATENTRY_RESULT_TTL_S if omitted, and at most that or LATENTRY_MAX_KEEP_S. For as long again the service answers 410.
+     */
+    keep_for?: number | null;
+    /**
+     * Max Tokens
+     *
+     * Most tokens of the caption, about as many as words.
+     */
+    max_tokens?: number | null;
+    /**
+     * Metadata
+     *
+     * Your own labels, returned unchanged.
+     */
+    metadata?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     */
+    priority?: Priority | null;
+    /**
+     * Start Within
+     *
+     * Maximum queue time in seconds; then the job expires without running.
+     */
+    start_within?: number | null;
+    /**
+     * Where to send a notification when the job ends. Not kept in the image file.
+     */
+    webhook?: Webhook | null;
 };
 
 /**
@@ -571,6 +643,109 @@ export type Control = {
  * `guess` is diffusers' guess_mode.
  */
 export type ControlMode = 'balanced' | 'prompt' | 'control' | 'guess';
+
+/**
+ * ControlRequest
+ *
+ * A request to preprocess one picture. A field that is omitted or null takes its default.
+ */
+export type ControlRequest = {
+    /**
+     * Dry Run
+     *
+     * Validate and estimate only; no job is created. Answers 200 with the cost and the estimated start, or the problem.
+     */
+    dry_run?: boolean | null;
+    /**
+     * Finish Within
+     *
+     * Maximum time in seconds until the job ends; then it expires, queued or running.
+     */
+    finish_within?: number | null;
+    /**
+     * Height
+     *
+     * Height of the result, likewise.
+     */
+    height?: number | null;
+    /**
+     * Image
+     *
+     * The picture to preprocess, a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once.
+     */
+    image: string;
+    /**
+     * Keep For
+     *
+     * Seconds for which the job, its images and other outputs are kept from its end; LATENTRY_RESULT_TTL_S if omitted, and at most that or LATENTRY_MAX_KEEP_S. For as long again the service answers 410.
+     */
+    keep_for?: number | null;
+    /**
+     * Metadata
+     *
+     * Your own labels, returned unchanged.
+     */
+    metadata?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * File format of the images.
+     */
+    output_format?: OutputFormat | null;
+    /**
+     * Output Lossless
+     *
+     * WebP that keeps every pixel; `output_quality: 100` does not. PNG always does, JPEG never.
+     */
+    output_lossless?: boolean | null;
+    /**
+     * Output Quality
+     *
+     * Quality of JPEG and of lossy WebP, 1 to 100; 90 if omitted. Neither PNG nor lossless WebP has one.
+     */
+    output_quality?: number | null;
+    /**
+     * What is made of the picture: `canny` (its edges), `invert`, or `none`, which only resizes it.
+     */
+    preprocess?: Preprocess | null;
+    /**
+     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     */
+    priority?: Priority | null;
+    /**
+     * What the files say of their making. `full`: parameters, XMP and a signed C2PA manifest. `minimal`: that a model made them, without prompt, seed or model. `none`: nothing. The operator may require more.
+     */
+    provenance?: Provenance | null;
+    /**
+     * How `image` and `mask` become as large as the result: `stretch`, `crop` (cover, cut the rest) or `pad` (fit, repeat the edges).
+     */
+    resize_mode?: ResizeMode | null;
+    /**
+     * Start Within
+     *
+     * Maximum queue time in seconds; then the job expires without running.
+     */
+    start_within?: number | null;
+    /**
+     * Thresholds
+     *
+     * Of `canny`: the gradient from which on a pixel continues an edge, and begins one.
+     */
+    thresholds?: [
+        number,
+        number
+    ] | null;
+    /**
+     * Where to send a notification when the job ends. Not kept in the image file.
+     */
+    webhook?: Webhook | null;
+    /**
+     * Width
+     *
+     * Width of the result. Without `height` in the picture's own proportions; without both in its own size.
+     */
+    width?: number | null;
+};
 
 /**
  * Cost
@@ -1576,6 +1751,12 @@ export type InterpolationRequest = {
  * A job, in the same shape wherever it is returned.
  */
 export type Job = {
+    /**
+     * Caption
+     *
+     * What the picture of a caption shows; else left out.
+     */
+    caption?: string | null;
     cost?: Cost | null;
     /**
      * Created At
@@ -1630,7 +1811,7 @@ export type Job = {
     /**
      * Request
      */
-    request: ResolvedRequest | ResolvedUpscale;
+    request: ResolvedRequest | ResolvedUpscale | ResolvedControl | ResolvedCaption;
     /**
      * Run Ms
      *
@@ -1670,7 +1851,7 @@ export type JobError = {
  *
  * What a job makes.
  */
-export type JobKind = 'generation' | 'interpolation' | 'upscale' | 'clip';
+export type JobKind = 'generation' | 'interpolation' | 'upscale' | 'clip' | 'control' | 'caption';
 
 /**
  * JobList
@@ -2208,7 +2389,7 @@ export type OutputFormat = 'png' | 'jpeg' | 'webp';
  *
  * The role of an output in its job.
  */
-export type OutputKind = 'image' | 'latent' | 'predicted' | 'frame' | 'clip' | 'control';
+export type OutputKind = 'image' | 'latent' | 'predicted' | 'frame' | 'clip' | 'control' | 'caption';
 
 /**
  * Pace
@@ -2373,6 +2554,75 @@ export type Readiness = {
  * How a picture of another size becomes one of the image's size.
  */
 export type ResizeMode = 'stretch' | 'crop' | 'pad';
+
+/**
+ * ResolvedCaption
+ *
+ * A caption with every omitted field filled in.
+ */
+export type ResolvedCaption = {
+    image: InputFile;
+    /**
+     * Max Tokens
+     */
+    max_tokens: number;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: string;
+    };
+    /**
+     * Steps
+     */
+    steps: number;
+};
+
+/**
+ * ResolvedControl
+ *
+ * A control with every omitted field filled in; a side of 0 is not known yet.
+ */
+export type ResolvedControl = {
+    /**
+     * Height
+     */
+    height: number;
+    image: InputFile;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: string;
+    };
+    output_format: OutputFormat;
+    /**
+     * Output Lossless
+     */
+    output_lossless: boolean;
+    /**
+     * Output Quality
+     */
+    output_quality?: number | null;
+    preprocess: Preprocess;
+    provenance: Provenance;
+    resize_mode: ResizeMode;
+    /**
+     * Steps
+     */
+    steps: number;
+    /**
+     * Thresholds
+     */
+    thresholds: [
+        number,
+        number
+    ];
+    /**
+     * Width
+     */
+    width: number;
+};
 
 /**
  * ResolvedRequest
@@ -2558,10 +2808,7 @@ export type ResolvedRequest = {
 /**
  * ResolvedUpscale
  *
- * An upscale with every omitted field filled in: what a worker runs and what repeats it.
- *
- * Without bounds: a reader accepts what an older or newer service admitted. `steps`: the calls
- * that it is expected to take, for its progress.
+ * An upscale with every omitted field filled in.
  */
 export type ResolvedUpscale = {
     image: InputFile;
@@ -3592,6 +3839,95 @@ export type GetCapabilitiesResponses = {
 
 export type GetCapabilitiesResponse = GetCapabilitiesResponses[keyof GetCapabilitiesResponses];
 
+export type CreateCaptionData = {
+    body: CaptionRequest;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * 1 to 255 printable ASCII characters. The same key with the same body returns the same job.
+         */
+        'Idempotency-Key'?: string | null;
+        /**
+         * Prefer
+         *
+         * `wait=N`: respond when the job has ended, after N seconds at the latest (RFC 7240).
+         */
+        Prefer?: Array<string> | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/captions';
+};
+
+export type CreateCaptionErrors = {
+    /**
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
+     */
+    400: Problem;
+    /**
+     * Unauthorized: `unauthenticated`.
+     */
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `broken_image`, `fetch_failed`, `file_gone`, `finish_within_too_short`, `idempotency_conflict`, `image_too_large`, `invalid_request`, `request_too_expensive`, `unsupported_image`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     */
+    503: Problem;
+};
+
+export type CreateCaptionError = CreateCaptionErrors[keyof CreateCaptionErrors];
+
+export type CreateCaptionResponses = {
+    /**
+     * Response 200 Create Caption
+     *
+     * Job finished, or the `dry_run` estimate.
+     */
+    200: Job | Estimate;
+    /**
+     * Job accepted.
+     */
+    202: Job;
+};
+
+export type CreateCaptionResponse = CreateCaptionResponses[keyof CreateCaptionResponses];
+
 export type CreateClipData = {
     body: ClipRequest;
     headers?: {
@@ -3684,6 +4020,95 @@ export type CreateClipResponses = {
 };
 
 export type CreateClipResponse = CreateClipResponses[keyof CreateClipResponses];
+
+export type CreateControlData = {
+    body: ControlRequest;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * 1 to 255 printable ASCII characters. The same key with the same body returns the same job.
+         */
+        'Idempotency-Key'?: string | null;
+        /**
+         * Prefer
+         *
+         * `wait=N`: respond when the job has ended, after N seconds at the latest (RFC 7240).
+         */
+        Prefer?: Array<string> | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/controls';
+};
+
+export type CreateControlErrors = {
+    /**
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
+     */
+    400: Problem;
+    /**
+     * Unauthorized: `unauthenticated`.
+     */
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `broken_image`, `fetch_failed`, `file_gone`, `finish_within_too_short`, `idempotency_conflict`, `image_too_large`, `invalid_request`, `provenance_required`, `request_too_expensive`, `unsupported_field`, `unsupported_image`, `unsupported_size`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     */
+    503: Problem;
+};
+
+export type CreateControlError = CreateControlErrors[keyof CreateControlErrors];
+
+export type CreateControlResponses = {
+    /**
+     * Response 200 Create Control
+     *
+     * Job finished, or the `dry_run` estimate.
+     */
+    200: Job | Estimate;
+    /**
+     * Job accepted.
+     */
+    202: Job;
+};
+
+export type CreateControlResponse = CreateControlResponses[keyof CreateControlResponses];
 
 export type ListFilesData = {
     body?: never;
@@ -5083,7 +5508,7 @@ export type CreateUpscaleErrors = {
      */
     500: Problem;
     /**
-     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
      */
     503: Problem;
 };

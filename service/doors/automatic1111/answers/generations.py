@@ -39,6 +39,12 @@ class BatchImagesAnswer(BaseModel):
     images: list[str]
 
 
+class CaptionAnswer(BaseModel):
+    """`interrogate`: what the picture shows."""
+
+    caption: str
+
+
 class PngInfoAnswer(BaseModel):
     """`png-info`: the parameters as a text, all texts of the file, and the parameters read."""
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from latentry.contracts.wire import RequestModel
 from service.doors.automatic1111.requests.fields import MAX_NUMBER, Name
-from service.doors.automatic1111.requests.pictures import FORMS, Picture
+from service.doors.automatic1111.requests.pictures import FORMS, MaybePicture, Picture
 from service.doors.fates import OBEYED, Fate, Here
 
 MAX_PICTURES: Final = 16
@@ -107,7 +107,11 @@ class PngInfo(RequestModel):
 class Interrogate(RequestModel):
     """`POST /sdapi/v1/interrogate`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
 
-    image: Annotated[str, Field(repr=False)] = ""
-    model: Name = "clip"
+    image: Annotated[
+        MaybePicture, OBEYED, Field(description=f"The picture: {FORMS}.", repr=False)
+    ] = Field(None, repr=False)
+    model: Annotated[
+        Name, OBEYED, Field(description="`clip` is the captioning model; others are refused.")
+    ] = "clip"

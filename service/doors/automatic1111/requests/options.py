@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import ConfigDict, Field, ValidationError
 
 from latentry.contracts import OutputFormat
-from latentry.contracts.fields.bounds import MAX_CLIP_SKIP
+from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_STEPS
 from latentry.contracts.wire import RequestModel
 from service.doors.automatic1111.requests.fields import Name
 from service.doors.fates import OBEYED, Fate, Here
@@ -44,6 +44,14 @@ class Options(RequestModel):
     control_net_no_detectmap: Annotated[
         bool, OBEYED, Field(description="Leave out what ControlNets were shown.")
     ] = False
+    live_previews_enable: Annotated[
+        bool, OBEYED, Field(description="Pictures on their way in `progress`; they are JPEG.")
+    ] = True
+    show_progress_every_n_steps: Annotated[
+        int,
+        OBEYED,
+        Field(ge=-1, le=MAX_STEPS, description="There may be one after so many; -1 is none."),
+    ] = 1
     eta_noise_seed_delta: Annotated[
         int, Here(Fate.REFUSED, unless=(0,)), Field(description="Refused, unless 0.")
     ] = 0
@@ -60,6 +68,12 @@ class Options(RequestModel):
         """The same with some set anew. Raises InvalidRequest."""
         known = {name: value for name, value in fields.items() if name in type(self).model_fields}
         return self.read(self.model_dump() | known)
+
+    @property
+    def preview_every(self) -> int:
+        """After how many steps there may be a picture on its way; 0 for none."""
+        every = self.show_progress_every_n_steps
+        return max(1, every) if self.live_previews_enable and every >= 0 else 0
 
     @property
     def output_format(self) -> OutputFormat:

@@ -11,7 +11,10 @@ from service.doors.fates import MAPPED
 _CONTROLNET: Final = "controlnet"
 # A1111's own, which only its user interface reads: `setup_for_ui_only` of its ScriptBuiltinUI.
 _OF_THE_UI: Final = frozenset({"sampler", "seed", "refiner", "extra options"})
+_ADETAILER: Final = "adetailer"
 _NO_MODEL: Final = (None, "", "None")
+# What versions of ADetailer call the switch of one of its tabs.
+_TAB_SWITCHES: Final = ("ad_enable", "ad_tab_enable", "ad_tap_enable")
 _MAX_NAME: Final = 64
 MAX_UNITS: Final = 16  # switched on or off
 
@@ -38,7 +41,7 @@ class Scripts(BaseModel):
             kind = str(name).lower()
             if kind == _CONTROLNET:
                 units += [unit for unit in _units(script) if not _is_nothing(unit)]
-            elif kind in _OF_THE_UI or _is_off(script):
+            elif kind in _OF_THE_UI or _is_off(kind, script):
                 idle.append(str(name)[:_MAX_NAME])
             else:
                 missing.append(str(name)[:_MAX_NAME])
@@ -67,16 +70,22 @@ def _is_nothing(unit: Any) -> bool:
     return unit is None or isinstance(unit, bool)
 
 
-def _is_off(script: Any) -> bool:
-    """Whether a script would do nothing: ADetailer's arguments begin with a switch, as many do."""
+def _is_off(kind: str, script: Any) -> bool:
+    """Whether a script would do nothing: the arguments of many begin with a switch."""
     arguments = _arguments(script)
     if not arguments or arguments[0] is False:
         return True
     named = [one for one in arguments if isinstance(one, Mapping)]
+    if kind == _ADETAILER:
+        return not any(map(_is_tab, named))
     is_named = len(named) == len(arguments) - sum(one is True for one in arguments)
-    return is_named and all(
-        one.get("ad_model", "on") in _NO_MODEL or one.get("enabled", True) is False for one in named
-    )
+    return is_named and all(one.get("enabled", True) is False for one in named)
+
+
+def _is_tab(one: Mapping[Any, Any]) -> bool:
+    """Whether ADetailer would look for something, as its `is_ad_enabled` has it."""
+    has_model = one.get("ad_model") not in _NO_MODEL
+    return has_model and all(one.get(switch) is not False for switch in _TAB_SWITCHES)
 
 
 AlwaysOn = Annotated[

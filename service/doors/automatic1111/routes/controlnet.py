@@ -1,17 +1,22 @@
-"""`/controlnet/*`: what units of ControlNet may name."""
+"""`/controlnet/*`: what units of ControlNet may name, and what a ControlNet would be shown."""
 
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, RootModel
-from starlette.responses import Response
+from pydantic import BaseModel
+from starlette.responses import Response, StreamingResponse
 
 from latentry.contracts import Adapter, AdapterKind
 from latentry.contracts.fields.bounds import MAX_CONTROLS
-from service.doors.answers import body_schema, example, json_response
-from service.doors.automatic1111.callers import MaySee
+from service.doors.answers import PICTURE, body_schema, json_response
+from service.doors.automatic1111.answers.generations import around
+from service.doors.automatic1111.callers import MayDraw, MaySee
+from service.doors.automatic1111.detecting import detected
+from service.doors.automatic1111.requests.detect import Detect
 from service.doors.automatic1111.translation.controls import IP_ADAPTER, MODULES, THRESHOLDS
-from service.doors.automatic1111.translation.refusals import refuse
+from service.doors.automatic1111.translation.ignored import ignored
+from service.doors.encoded import begun, between
+from service.doors.idempotency import IdempotencyKey
 from service.gateway import Gateway, GatewayDep
 from service.http import bodies
 from service.http.direct import DirectRoute
@@ -23,7 +28,7 @@ _NONE: Final = "None"
 _VERSION: Final = 3  # of the extension's API
 _PROMPT: Final = f"{IP_ADAPTER}-auto"
 _LISTED: Final = ("none", "canny", "invert (from white bg & black line)", _PROMPT)
-_EXAMPLE: Final = {"controlnet_module": "canny", "controlnet_input_images": []}
+_EXAMPLE: Final = {"controlnet_module": "canny", "controlnet_input_images": [PICTURE]}
 
 router = APIRouter(tags=["automatic1111"], route_class=DirectRoute)
 
@@ -68,8 +73,11 @@ class UnitCount(BaseModel):
     control_net_unit_count: int
 
 
-class DetectBody(RootModel[dict[str, Any]]):
-    """Pictures, and what is to be made of them."""
+class Detected(BaseModel):
+    """What ControlNets would be shown, as base64."""
+
+    info: str
+    images: list[str]
 
 
 @router.get("/controlnet/version", response_model=ControlNetVersion)
@@ -129,19 +137,24 @@ async def controlnet_settings(_: MaySee) -> Response:
     return json_response(UnitCount(control_net_unit_count=MAX_CONTROLS))
 
 
-@router.post(
-    DETECT,
-    response_model=dict[str, str],
-    responses=example({}),
-    openapi_extra=body_schema(DetectBody, _EXAMPLE),
-)
-async def controlnet_detect(_: MaySee, request: Request) -> Response:
-    """Refused: preprocessors run as a part of `txt2img` and `img2img` only."""
-    await bodies.parse(request, DetectBody)
-    refuse(
-        "controlnet_module",
-        "Preprocessors run within txt2img and img2img, whose images the maps follow.",
-    )
+@router.post(DETECT, response_model=Detected, openapi_extra=body_schema(Detect, _EXAMPLE))
+async def controlnet_detect(
+    gateway: GatewayDep,
+    caller: MayDraw,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Make what a ControlNet would be shown of pictures, a job of `POST /v1/controls` each.
+
+    Each counts as a request of the key's rate. If one fails, that is the answer.
+    """
+    body = await bodies.parse(request, Detect)
+    ending, headers = detected(gateway, caller, request, body, idempotency_key), ignored(body)
+    del body  # not kept while the client waits
+    images = [image for record in await ending for image in record.images]
+    texts = around(b'{"info":"Success","images":', len(images), b"}")
+    pieces = between(gateway.storage, images, texts)
+    return StreamingResponse(await begun(pieces), headers=headers, media_type="application/json")
 
 
 async def _adapters(gateway: Gateway) -> list[Adapter]:

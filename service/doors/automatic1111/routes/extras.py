@@ -9,15 +9,17 @@ from starlette.responses import Response, StreamingResponse
 from latentry.contracts import ResolvedUpscale
 from latentry.ledger import JobRecord
 from latentry.provenance.parameters import parse
-from service.doors.answers import PICTURE, body_schema, example, json_response
+from service.doors.answers import PICTURE, body_schema, json_response
 from service.doors.automatic1111.answers.generations import (
     BatchImagesAnswer,
+    CaptionAnswer,
     PngInfoAnswer,
     SingleImageAnswer,
     around,
 )
 from service.doors.automatic1111.callers import MayDraw, MaySee
 from service.doors.automatic1111.enlarging import enlarged, itself
+from service.doors.automatic1111.interrogating import interrogated
 from service.doors.automatic1111.requests.extras import (
     ExtraBatchImages,
     ExtraSingleImage,
@@ -118,14 +120,20 @@ async def png_info(gateway: GatewayDep, caller: MaySee, request: Request) -> Res
 
 @router.post(
     INTERROGATE,
-    response_model=dict[str, str],
-    responses=example({}),
+    response_model=CaptionAnswer,
     openapi_extra=body_schema(Interrogate, _PICTURE),
 )
-async def interrogate(caller: MaySee, request: Request) -> Response:
-    """Refused: no model here says what a picture shows."""
-    await bodies.parse(request, Interrogate)
-    refuse("model", "No model here says what a picture shows.")
+async def interrogate(
+    gateway: GatewayDep,
+    caller: MayDraw,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Say what a picture shows: a job of `POST /v1/captions`."""
+    body = await bodies.parse(request, Interrogate)
+    ending, headers = interrogated(gateway, caller, request, body, idempotency_key), ignored(body)
+    del body  # not kept while the client waits
+    return json_response(CaptionAnswer(caption=await ending), headers=headers)
 
 
 def _told(records: list[JobRecord]) -> str:

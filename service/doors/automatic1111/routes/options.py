@@ -34,6 +34,8 @@ class OptionsAnswer(BaseModel):
     samples_format: str
     jpeg_quality: int
     control_net_no_detectmap: bool
+    live_previews_enable: bool
+    show_progress_every_n_steps: int
     eta_noise_seed_delta: int
 
 

@@ -1,12 +1,12 @@
 """Progress and interruption: of the caller's key's jobs at this door alone."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from latentry.contracts import JobStatus
 from latentry.contracts.wire import RequestModel
 from latentry.ledger.instances import MAX_TASK_ID, Task, Tasks
 from service.doors.answers import body_schema, example, json_response, json_text
@@ -82,12 +82,20 @@ async def progress(
     gateway: GatewayDep,
     caller: MaySee,
     skip_current_image: Annotated[
-        bool, Query(description="It makes no difference: there is none.")
+        bool, Query(description="Leave out the picture on its way, which then is not made.")
     ] = False,
 ) -> Response:
-    """How far this key's jobs are. Of several it is the oldest; `job_count` is how many."""
-    tasks = await Instance.of(gateway, caller).tasks()
-    return json_response(_progress(tasks))
+    """How far this key's jobs are. Of several it is the oldest; `job_count` is how many.
+
+    `current_image` is a JPEG in base64: what the oldest job's first unfinished image is heading
+    for. It is made from the first look on, about once a second, for models that can.
+    """
+    instance = Instance.of(gateway, caller)
+    answer = _progress(tasks := await instance.tasks())
+    if tasks.unfinished and not skip_current_image:
+        preview = await instance.look(tasks.unfinished[0])
+        answer.current_image = None if preview is None else preview.jpeg
+    return json_response(answer)
 
 
 @router.post(
@@ -96,18 +104,33 @@ async def progress(
     openapi_extra=body_schema(TaskRequest, _EXAMPLE),
 )
 async def task_progress(gateway: GatewayDep, caller: MaySee, request: Request) -> Response:
-    """How far the task with this `force_task_id` is."""
+    """How far the task with this `force_task_id` is.
+
+    `live_preview` is its picture on the way, a `data:` URL, unless it is the one that the client
+    has: that of `id_live_preview`.
+    """
     wanted = await bodies.parse(request, TaskRequest)
-    tasks = await Instance.of(gateway, caller).tasks()
+    instance = Instance.of(gateway, caller)
+    tasks = await instance.tasks()
     found = next((task for task in reversed(tasks.every) if task.id == wanted.id_task), None)
-    return json_response(TaskAnswer() if found is None else _task(found, tasks.now_ms))
+    if found is None:
+        return json_response(TaskAnswer())
+    answer = _task(found, tasks)
+    if answer.active:
+        answer.id_live_preview = wanted.id_live_preview
+    if answer.active and wanted.live_preview:
+        preview = await instance.look(found)
+        if preview is not None and preview.number != wanted.id_live_preview:
+            answer.live_preview = f"data:image/jpeg;base64,{preview.jpeg}"
+            answer.id_live_preview = preview.number
+    return json_response(answer)
 
 
 @router.get("/internal/pending-tasks", response_model=PendingAnswer)
 async def pending_tasks(gateway: GatewayDep, caller: MaySee) -> Response:
     """This key's tasks that wait."""
     tasks = await Instance.of(gateway, caller).tasks()
-    waiting = [task.id for task in tasks.unfinished if task.state is JobStatus.QUEUED]
+    waiting = [task.id for task in tasks.waiting]
     return json_response(PendingAnswer(size=len(waiting), tasks=waiting))
 
 
@@ -138,18 +161,20 @@ def _progress(tasks: Tasks) -> ProgressAnswer:
     state = State(
         job=first.id,
         job_count=len(unfinished),
+        job_timestamp=f"{datetime.fromtimestamp(first.created_ms // 1000, UTC):%Y%m%d%H%M%S}",
         sampling_step=first.step,
         sampling_steps=first.steps,
     )
     return ProgressAnswer(progress=done, eta_relative=_left_s(first, tasks.now_ms), state=state)
 
 
-def _task(task: Task, now_ms: int) -> TaskAnswer:
+def _task(task: Task, tasks: Tasks) -> TaskAnswer:
     if not task.is_unfinished:
         return TaskAnswer(completed=True, textinfo="Waiting...")
-    if task.state is JobStatus.QUEUED:
-        return TaskAnswer(queued=True, textinfo="Queued...")
-    return TaskAnswer(active=True, progress=_done(task), eta=_left_s(task, now_ms))
+    if task in (waiting := tasks.waiting):
+        place = f"{waiting.index(task) + 1}/{len(waiting)}"
+        return TaskAnswer(queued=True, textinfo=f"In queue: {place}")
+    return TaskAnswer(active=True, progress=_done(task), eta=_left_s(task, tasks.now_ms))
 
 
 def _done(task: Task) -> float:

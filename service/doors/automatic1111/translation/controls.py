@@ -73,6 +73,7 @@ def _control(number: int, unit: ControlUnit, picture: str) -> dict[str, Any]:
     if module is None:
         why = f"The preprocessors are {', '.join(MODULES)}; send another one's map, with none."
         _refuse(number, "module", why)
+    edges = {"thresholds": thresholds(unit.threshold_a, unit.threshold_b)}
     return {
         "id": bare(unit.model),
         "image": picture,
@@ -82,7 +83,7 @@ def _control(number: int, unit: ControlUnit, picture: str) -> dict[str, Any]:
         "preprocess": module,
         "mode": unit.control_mode,
         "resize_mode": unit.resize_mode,
-    } | ({"thresholds": _thresholds(unit)} if module is Preprocess.CANNY else {})
+    } | (edges if module is Preprocess.CANNY else {})
 
 
 def _prompt(number: int, unit: ControlUnit, picture: str) -> dict[str, Any]:
@@ -91,9 +92,10 @@ def _prompt(number: int, unit: ControlUnit, picture: str) -> dict[str, Any]:
     return {"id": bare(unit.model), "image": picture, "weight": unit.weight}
 
 
-def _thresholds(unit: ControlUnit) -> tuple[int, int]:
-    given = zip((unit.threshold_a, unit.threshold_b), THRESHOLDS, strict=True)
-    low, high = (round(value) if value >= 1 else default for value, default in given)
+def thresholds(*given: float) -> tuple[int, int]:
+    """Both of `canny`, the lower one first; one below 1 is not given."""
+    pairs = zip(given, THRESHOLDS, strict=True)
+    low, high = (round(value) if value >= 1 else default for value, default in pairs)
     return min(low, high), max(low, high)
 
 

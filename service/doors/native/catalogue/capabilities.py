@@ -1,7 +1,7 @@
 """`GET /v1/capabilities`: what the service can do, in one answer."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -40,6 +40,8 @@ async def get_capabilities(gateway: GatewayDep, _: MayRead) -> Response:
     """Say what can be asked for: kinds of jobs, modes of models, formats, adapters, limits."""
     entries = await gateway.catalogue.entries()
     upscalers = await gateway.catalogue.upscalers()
+    preprocessors = await gateway.catalogue.preprocessors()
+    captioner = await gateway.catalogue.captioner()
     models = tuple(
         ModelModes(
             id=one.card.id,
@@ -49,24 +51,31 @@ async def get_capabilities(gateway: GatewayDep, _: MayRead) -> Response:
         )
         for one in entries
     )
+    beside = {
+        JobKind.UPSCALE: upscalers,
+        JobKind.CONTROL: preprocessors,
+        JobKind.CAPTION: captioner,
+    }
     found = Capabilities(
         version=__version__,
-        kinds=_kinds(models, has_upscalers=bool(upscalers)),
+        kinds=_kinds(models, beside),
         output_formats=tuple(OutputFormat),
         prompt_syntaxes=tuple(PromptSyntax),
         models=models,
         adapters=dict(Counter(one.kind for one in adapters_of(entries))),
         upscalers=tuple(one.card.id for one in upscalers),
+        preprocessors=preprocessors.card.preprocessors if preprocessors else (),
+        captioner=captioner.card.captioner if captioner else None,
         styles=len(gateway.library.styles),
         limits=_limits(gateway.settings),
     )
     return json_response(found)
 
 
-def _kinds(models: Sequence[ModelModes], *, has_upscalers: bool) -> tuple[JobKind, ...]:
+def _kinds(models: Sequence[ModelModes], beside: Mapping[JobKind, object]) -> tuple[JobKind, ...]:
     known = {mode for model in models for mode in model.modes}
     made = [kind for kind, needs in _NEEDS.items() if known & needs]
-    return (*made, *([JobKind.UPSCALE] if has_upscalers else []))
+    return (*made, *(kind for kind, found in beside.items() if found))
 
 
 def _limits(settings: Settings) -> ServiceLimits:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from latentry.contracts import ClipFormat, OutputFormat, Verification, VerifyRequest
 from service.access.auth import MayRead
 from service.doors.answers import BINARY, PICTURE, json_response
-from service.doors.native.files import picture_bytes
+from service.doors.native.files import FORM, picture_bytes
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http import bodies
@@ -18,21 +18,13 @@ PATH: Final = "/v1/verify"
 _JSON: Final = "application/json"
 _SCHEMA: Final = {"$ref": f"#/components/schemas/{VerifyRequest.__name__}"}
 _NAMED: Final = {"schema": _SCHEMA, "example": {"image": PICTURE}}
-_FORM: Final = {
-    "schema": {
-        "type": "object",
-        "properties": {"file": {"type": "string", "format": "binary"}},
-        "required": ["file"],
-    },
-    "example": {"file": "the bytes of photo.png"},
-}
 _MEDIA_TYPES: Final = tuple(
     dict.fromkeys(form.content_type for form in (*OutputFormat, *ClipFormat))
 )
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {_JSON: _NAMED, "multipart/form-data": _FORM}
+        "content": {_JSON: _NAMED, "multipart/form-data": FORM}
         | dict.fromkeys((*_MEDIA_TYPES, "application/octet-stream"), BINARY),
     }
 }

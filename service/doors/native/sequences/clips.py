@@ -5,11 +5,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from latentry.contracts import ClipRequest, Job
+from latentry.contracts import ClipRequest
 from service.access.auth import MayWrite
 from service.doors.answers import body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.creating import ACCEPTED, Prefer, create
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -33,10 +33,7 @@ _EXAMPLE: Final = {
 
 @router.post(
     "",
-    status_code=202,
-    response_model=Job,
-    response_description="Job accepted.",
-    responses=CREATED,
+    **ACCEPTED,
     openapi_extra=body_schema(ClipRequest, _EXAMPLE),
 )
 async def create_clip(

@@ -1,28 +1,58 @@
 """What a job of AUTOMATIC1111's door was, and pictures to send."""
 
+import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+import httpx
 import pytest
 
-from latentry.contracts import ResolvedRequest
-from latentry.ledger import JobRecord, Ledger, commands
+from latentry.api_keys import ApiKey
+from latentry.ledger import Ledger
 from tests.hostile.pictures import encoded
+from tests.service.keys import issue
+
+TXT2IMG, PROGRESS = "/sdapi/v1/txt2img", "/sdapi/v1/progress"
+TASK, PENDING = "/internal/progress", "/internal/pending-tasks"
+IDLE = {"progress": 0, "eta_relative": 0}
 
 
-@pytest.fixture
-def jobs(ledger: Ledger) -> Callable[[], list[JobRecord]]:
-    """All jobs, the newest first."""
-    return lambda: ledger.run(commands.list_jobs("default", below=None, limit=20))
+def basic(key: ApiKey, name: str = "any") -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{key.text}'.encode()).decode()}"}
 
 
-@pytest.fixture
-def made(jobs) -> Callable[[], ResolvedRequest]:
-    """The newest job's request."""
-    return lambda: jobs()[0].request
+async def settled(client, headers: dict[str, str], count: int) -> dict[str, Any]:
+    """The progress once so many jobs are known."""
+    while True:
+        found = (await client.get(PROGRESS, headers=headers)).json()
+        if found["state"]["job_count"] == count:
+            return found
 
 
 @pytest.fixture
 def photo() -> str:
     """A picture as bare base64."""
     return base64.b64encode(encoded("PNG", size=(160, 96))).decode()
+
+
+@pytest.fixture
+def keys(ledger: Ledger) -> list[dict[str, str]]:
+    """Headers of two keys of one tenant, and of one of another."""
+    return [basic(issue(ledger, tenant)) for tenant in ("acme", "acme", "other")]
+
+
+@pytest.fixture
+async def drawing(client) -> AsyncIterator[Callable[..., asyncio.Task[httpx.Response]]]:
+    """Begins requests that end with the test."""
+    running = []
+
+    def begin(headers: dict[str, str], **fields: Any) -> asyncio.Task[httpx.Response]:
+        body = {"prompt": "a", "steps": 4} | fields
+        running.append(asyncio.create_task(client.post(TXT2IMG, json=body, headers=headers)))
+        return running[-1]
+
+    yield begin
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -2,17 +2,16 @@
 
 import base64
 import io
-import json
 
 import httpx
 import pytest
 from PIL import Image, PngImagePlugin
 
-from latentry.contracts import JobKind, UpscalerCard
+from latentry.contracts import CaptionerCard, JobKind, UpscalerCard
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
 from latentry.ledger.keyring import Allowance
-from service.doors.automatic1111 import enlarging
+from service.doors.automatic1111 import several
 from tests.service.fake import PICTURE
 from tests.service.keys import bearer, issue
 
@@ -133,7 +132,7 @@ async def test_pictures_are_not_kept_while_the_client_waits(
     client, worker, upscalers, photo, monkeypatch
 ) -> None:
     released = list[object]()
-    monkeypatch.setattr(enlarging, "release_body", released.append)
+    monkeypatch.setattr(several, "release_body", released.append)
     with worker:
         answer = await client.post(SINGLE, json={"image": photo, "upscaler_1": "Lanczos"})
     assert (answer.status_code, len(released)) == (200, 1)
@@ -164,10 +163,45 @@ async def test_a_file_without_parameters_says_nothing(client) -> None:
     assert (wrong.status_code, wrong.json()["error"]) == (422, "unsupported_image")
 
 
-@pytest.mark.parametrize("path", ["/sdapi/v1/interrogate", "/controlnet/detect"])
-async def test_what_is_not_here_is_refused_with_a_sentence(client, path: str, photo) -> None:
-    body = json.dumps({"image": photo, "controlnet_input_images": [photo * 9_000]})
-    headers = {"Content-Type": "application/json"}
-    answer = await client.post(path, content=body, headers=headers)
+INTERROGATE = "/sdapi/v1/interrogate"
+
+
+@pytest.fixture
+def captioner(worker) -> None:
+    """A live worker that has one."""
+    card = CaptionerCard(captioner="blip", side=384)
+    worker.ledger.run(commands.register_model(card))
+    worker.queues = [card.queue]
+    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+
+
+async def test_a_picture_is_interrogated_as_a_job(client, worker, captioner, jobs, photo) -> None:
+    with worker:
+        answer = await client.post(INTERROGATE, json={"image": photo, "model": "clip", "x": 1})
+    assert (answer.status_code, answer.json()) == (200, {"caption": "a red circle"})
+    assert answer.headers["X-Ignored-Fields"] == "x"
+    assert [job.request.kind for job in jobs()] == [JobKind.CAPTION]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "error", "detail"),
+    [
+        ({"model": "deepdanbooru"}, 422, "unsupported_field", "clip is the only one"),
+        ({"image": None}, 404, "not_found", "Image not found"),
+        ({"image": ""}, 404, "not_found", "Image not found"),
+        ({"image": "AAAA"}, 422, "unsupported_image", ""),
+    ],
+)
+async def test_what_cannot_be_interrogated_is_refused(
+    client, worker, captioner, photo, fields, status, error, detail
+) -> None:
+    answer = await client.post(INTERROGATE, json={"image": photo} | fields)
+    found = answer.json()
+    assert (answer.status_code, found["error"]) == (status, error), found
+    assert detail in found["detail"]
+
+
+async def test_without_a_captioner_the_setting_is_named(client, photo) -> None:
+    answer = await client.post(INTERROGATE, json={"image": photo * 9_000})
     assert (answer.status_code, answer.json()["error"]) == (422, "unsupported_field")
-    assert answer.json()["detail"].endswith(".")
+    assert "LATENTRY_CAPTIONER" in answer.json()["detail"]

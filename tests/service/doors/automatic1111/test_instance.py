@@ -1,31 +1,29 @@
 """One instance a key: options, progress and interruption touch nobody else's."""
 
-import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx
 import pytest
 
-from latentry.api_keys import ApiKey
 from latentry.contracts import Adapter, AdapterKind, RegisteredCard
 from latentry.ledger import JobRecord, Ledger, commands, instances
 from latentry.ledger.accounts import NO_KEY
 from latentry.ledger.instances import InstanceRef
 from tests.latentry.ledger.factory import card
+from tests.service.doors.automatic1111.conftest import (
+    IDLE,
+    PENDING,
+    PROGRESS,
+    TASK,
+    TXT2IMG,
+    basic,
+    settled,
+)
 from tests.service.fake import FakeWorker
 from tests.service.keys import bearer, issue
 
-OPTIONS, PROGRESS = "/sdapi/v1/options", "/sdapi/v1/progress"
-TXT2IMG, INTERRUPT, SKIP = "/sdapi/v1/txt2img", "/sdapi/v1/interrupt", "/sdapi/v1/skip"
-TASK, PENDING = "/internal/progress", "/internal/pending-tasks"
-IDLE = {"progress": 0, "eta_relative": 0}
-
-
-def basic(key: ApiKey, name: str = "any") -> dict[str, str]:
-    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{key.text}'.encode()).decode()}"}
+OPTIONS, INTERRUPT, SKIP = "/sdapi/v1/options", "/sdapi/v1/interrupt", "/sdapi/v1/skip"
 
 
 @pytest.fixture
@@ -41,36 +39,6 @@ def xl(ledger: Ledger, worker: FakeWorker) -> None:
         )
     }  # fmt: skip
     ledger.run(commands.register_model(RegisteredCard(**facts)))
-
-
-@pytest.fixture
-def keys(ledger: Ledger) -> list[dict[str, str]]:
-    """Headers of two keys of one tenant, and of one of another."""
-    return [basic(issue(ledger, tenant)) for tenant in ("acme", "acme", "other")]
-
-
-@pytest.fixture
-async def drawing(client) -> AsyncIterator[Callable[..., asyncio.Task[httpx.Response]]]:
-    """Begins requests that end with the test."""
-    running = []
-
-    def begin(headers: dict[str, str], **fields: Any) -> asyncio.Task[httpx.Response]:
-        body = {"prompt": "a", "steps": 4} | fields
-        running.append(asyncio.create_task(client.post(TXT2IMG, json=body, headers=headers)))
-        return running[-1]
-
-    yield begin
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-
-
-async def settled(client, headers: dict[str, str], count: int) -> dict[str, Any]:
-    """The progress once so many jobs are known."""
-    while True:
-        found = (await client.get(PROGRESS, headers=headers)).json()
-        if found["state"]["job_count"] == count:
-            return found
 
 
 def all_jobs(ledger: Ledger, tenant: str) -> list[JobRecord]:
@@ -152,58 +120,6 @@ async def test_options_that_another_version_wrote_are_the_default_ones(
 ) -> None:
     ledger.client.set(f"{ledger.root}:instance:default:-", '{"jpeg_quality": "best"}')
     assert (await client.get(OPTIONS)).json()["jpeg_quality"] == 80
-
-
-async def test_an_idle_instance_says_so(client, worker) -> None:
-    """SillyTavern waits for this after it has set a model."""
-    found = (await client.get(f"{PROGRESS}?skip_current_image=true")).json()
-    assert IDLE.items() <= found.items()
-    assert (found["state"]["job_count"], found["current_image"]) == (0, None)
-    assert (await client.get(PENDING)).json() == {"size": 0, "tasks": []}
-
-
-async def test_progress_is_of_this_key_s_oldest_job(client, worker, keys, drawing, ledger) -> None:
-    mine, *others = keys
-    first = drawing(mine, force_task_id="task(1)")
-    await settled(client, mine, 1)
-    second = drawing(mine)
-    found = await settled(client, mine, 2)
-    assert (found["progress"], found["state"]["job"]) == (0.01, "task(1)")
-    assert (await client.get(PENDING, headers=mine)).json()["size"] == 2
-    lease = worker.claim()
-    worker.step(lease, 2)
-    found = (await client.get(PROGRESS, headers=mine)).json()
-    assert found["progress"] == pytest.approx(0.51)
-    assert (found["state"]["sampling_step"], found["state"]["sampling_steps"]) == (2, 4)
-    for other in others:
-        assert IDLE.items() <= (await client.get(PROGRESS, headers=other)).json().items()
-        assert (await client.get(PENDING, headers=other)).json()["size"] == 0
-    for task in (first, second):
-        assert not task.done()
-
-
-async def test_a_task_is_followed_by_its_id(client, worker, keys, drawing) -> None:
-    mine, *others = keys
-
-    async def told(headers: dict[str, str], id: str | None = "task(1)") -> dict[str, Any]:
-        body = {"id_task": id, "id_live_preview": -1, "live_preview": True}
-        return (await client.post(TASK, json=body, headers=headers)).json()
-
-    unknown = await told(mine)
-    assert not any(unknown[name] for name in ("active", "queued", "completed"))
-    posted = drawing(mine, force_task_id="task(1)")
-    await settled(client, mine, 1)
-    assert (await told(mine))["queued"]
-    lease = worker.claim()
-    worker.step(lease, 1)
-    running = await told(mine)
-    assert (running["active"], running["progress"]) == (True, pytest.approx(0.26))
-    for other in others:  # as of a task that never was
-        assert await told(other) == unknown
-    assert await told(mine, None) == unknown
-    worker.finish(lease)
-    assert (await posted).status_code == 200
-    assert (await told(mine))["completed"]
 
 
 async def test_interrupt_stops_this_key_s_jobs_alone(client, worker, keys, drawing, ledger) -> None:
@@ -307,6 +223,12 @@ async def test_another_tenant_s_file_is_one_that_never_was(client, worker, keys,
         ("/sdapi/v1/extra-single-image", lambda id: {"image": id}),
         ("/sdapi/v1/extra-single-image", lambda id: {"image": id, "upscaler_1": "Lanczos"}),
         ("/sdapi/v1/png-info", lambda id: {"image": id}),
+        ("/sdapi/v1/interrogate", lambda id: {"image": id}),
+        ("/controlnet/detect", lambda id: {"controlnet_input_images": [id]}),
+        (
+            "/controlnet/detect",
+            lambda id: {"controlnet_input_images": [id], "controlnet_module": "canny"},
+        ),
     ):
         answers = [
             await client.post(path, json=fields(id), headers=keys[2]) for id in (kept, unknown)

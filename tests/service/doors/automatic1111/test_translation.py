@@ -323,6 +323,63 @@ def test_what_has_no_effect_is_named(fields: dict[str, Any], named: str) -> None
     assert ignored(Txt2Img.model_validate(fields)).get(HEADER, "") == named
 
 
+FACE, NO_TAB = {"ad_model": "face_yolov8n.pt"}, {"ad_model": "None", "ad_confidence": 0.3}
+TAB_OFF = [FACE | {name: False} for name in ("ad_enable", "ad_tab_enable", "ad_tap_enable")]
+
+
+@pytest.mark.parametrize("name", ["ADetailer", "adetailer"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"args": []},
+        {"args": {}},
+        {"args": NO_TAB},
+        {"args": [NO_TAB]},
+        {"args": [{}, NO_TAB, NO_TAB, NO_TAB]},
+        {"args": [False]},
+        {"args": [False, FACE]},
+        {"args": [False, False, FACE]},
+        {"args": [False, True, FACE]},
+        {"args": [True]},
+        {"args": [True, False]},
+        {"args": [True, NO_TAB]},
+        {"args": [True, False, NO_TAB]},
+        {"args": [True, True, NO_TAB, {}]},
+        {"args": [True, False, None, NO_TAB, 0, "x"]},
+        {"args": [True, False, *TAB_OFF]},
+        [True, False, NO_TAB],
+    ],
+)
+def test_an_adetailer_that_looks_for_nothing_is_left_out(name: str, sent: Any) -> None:
+    fields = {"alwayson_scripts": {name: sent}}
+    assert ours(Txt2Img, fields) == ours(Txt2Img, {})
+    assert ours(Img2Img, BROUGHT | fields) == ours(Img2Img, BROUGHT)
+    assert ignored(Txt2Img.model_validate(fields)) == {HEADER: f"alwayson_scripts.{name}"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"args": FACE},
+        {"args": [FACE]},
+        {"args": [NO_TAB, FACE]},
+        {"args": [TAB_OFF[0], FACE]},
+        {"args": [True, FACE]},
+        {"args": [True, FACE | {"ad_tab_enable": True}]},
+        {"args": [True, False, FACE]},
+        {"args": [True, True, NO_TAB, FACE]},
+        {"args": [True, False, None, FACE]},
+        {"args": [True, False, {"ad_model": 7}]},
+        [True, False, FACE],
+    ],
+)
+def test_an_adetailer_that_looks_for_something_is_refused_by_name(sent: Any) -> None:
+    with pytest.raises(UnsupportedField) as refused:
+        ours(Txt2Img, {"alwayson_scripts": {"ADetailer": sent}})
+    assert list(refused.value.fields) == ["/alwayson_scripts/ADetailer"]
+
+
 @pytest.mark.parametrize(
     ("name", "alone"),
     [

@@ -1,12 +1,12 @@
 """OpenAI's own client, and what a job of it was."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import openai
 import pytest
 
-from latentry.contracts import ModelCard, ResolvedRequest
-from latentry.ledger import JobRecord, Ledger, commands
+from latentry.contracts import ModelCard
+from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
@@ -15,18 +15,6 @@ from tests.service.fake import FakeWorker
 def sdk(url: str) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
         yield client
-
-
-@pytest.fixture
-def jobs(ledger: Ledger) -> Callable[[], list[JobRecord]]:
-    """All jobs, the newest first."""
-    return lambda: ledger.run(commands.list_jobs("default", below=None, limit=20))
-
-
-@pytest.fixture
-def made(jobs) -> Callable[[], ResolvedRequest]:
-    """The newest job's request."""
-    return lambda: jobs()[0].request
 
 
 @pytest.fixture

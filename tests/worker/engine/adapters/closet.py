@@ -25,9 +25,9 @@ from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.ip_adapter.showing import Shown, shown
 from tests.worker.engine.adapters.written import Style
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.tiny import Family
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.control import control_pictures
 from worker.engine.loop import LoadedAdapter, Order
 
@@ -120,8 +120,7 @@ def closet(family: Family) -> Closet:
         folder = Path(mkdtemp(prefix="closet-", dir=_ROOT.name))
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
         pipeline = diffusers.DiffusionPipeline.from_pretrained(source, low_cpu_mem_usage=False)
-        backend = Diffusion(device="cpu", dtype="float32", threads=1)
-        backend.load("model", source)
+        backend = serving({"model": source})
         for seed, (id, style) in enumerate(STYLES.items()):
             found = written.terms(pipeline, style, seed)
             path = folder / f"{id}.safetensors"

@@ -13,7 +13,10 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 from tests.worker.engine.adapters import written
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.written import Style
+from tests.worker.engine.conftest import serving
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.unet.compiled import CompiledUNets
 
 Tailor = Callable[..., Made]
 
@@ -43,3 +46,19 @@ def tailor(tiny_networks: SimpleNamespace, tmp_path_factory: pytest.TempPathFact
         return Made(path, AdapterFile.read(path).sha256, written.deltas(found))
 
     return made
+
+
+@pytest.fixture
+def compiling(folders: dict[str, Path], tmp_path: Path) -> tuple[Diffusion, list[int]]:
+    """The model `epsilon`, and a list that grows whenever a call of it would be compiled."""
+    compiled: list[int] = []
+
+    class Noted(CompiledUNets):
+        def prepare(self, slot: Any, unet: Any) -> None:
+            compiled.append(slot.calls)
+            slot.calls += 1
+
+    noted = Noted(tmp_path / "compiled")
+    backend = serving({"epsilon": folders["epsilon"]}, compiled=noted)
+    compiled.clear()
+    return backend, compiled

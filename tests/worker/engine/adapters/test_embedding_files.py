@@ -12,6 +12,7 @@ from latentry.contracts import AdapterKind
 from latentry.errors import AdapterGone, AdapterUnusable
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters import written
+from tests.worker.engine.conftest import serving
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.simulated.adapters import SimulatedShelf
@@ -58,9 +59,7 @@ def test_a_file_fits_the_models_whose_text_encoders_are_so_wide(
 @pytest.fixture(scope="module")
 def refiner(tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
     folder = tmp_path_factory.mktemp("refiner") / "m"
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("refiner", tiny.make(folder, tiny.EPSILON, family=tiny.Family.REFINER))
-    return backend
+    return serving({"refiner": tiny.make(folder, tiny.EPSILON, family=tiny.Family.REFINER)})
 
 
 def test_sdxls_refiner_takes_the_second_encoders(refiner: Diffusion, tmp_path: Path) -> None:

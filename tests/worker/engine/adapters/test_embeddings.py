@@ -18,7 +18,7 @@ from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters import vectors, written
 from tests.worker.engine.adapters.conftest import Tailor
 from tests.worker.engine.adapters.drawing import Worn, dressed
-from tests.worker.engine.conftest import sharing
+from tests.worker.engine.conftest import serving, sharing
 from tests.worker.engine.stock import Stock
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.conditioning.tokens import MAX_CHUNKS
@@ -345,8 +345,7 @@ def test_a_lora_of_the_text_encoder_applies_to_its_vectors(
     folders: dict[str, Path], tailor: Tailor, make: Make
 ) -> None:
     """The order of the two does not matter, and each changes the states."""
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("epsilon", folders["epsilon"])
+    backend = serving({"epsilon": folders["epsilon"]})
     worn = [Worn(tailor(21, networks=("unet", "text_encoder")), 0.8)]
     plain = tiny.order("job", model="epsilon", prompt=f"a {NAME}", guidance_scale=1.0)
     spoken = make(MODELS[0])
@@ -375,8 +374,7 @@ def test_a_refiner_reads_the_vectors_of_its_encoder(
     every_folder: dict[str, Path], make: Make, tmp_path: Path
 ) -> None:
     """SDXL's second, whichever is the first one of the model before."""
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load(MODELS[2], every_folder[MODELS[2]])
+    backend = serving({MODELS[2]: every_folder[MODELS[2]]})
     folder = tiny.make(tmp_path / "m", tiny.EPSILON, family=tiny.Family.REFINER)
     backend.load("refiner", folder)
     spoken = make(MODELS[2])

@@ -9,12 +9,12 @@ from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters import written
 from tests.worker.engine.adapters.drawing import Made, Worn, by_definition, dressed
 from tests.worker.engine.adapters.written import Style
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.diffusion.test_from_pictures import error, from_picture
 from tests.worker.engine.diffusion.test_refiner import CONFIG
 from tests.worker.engine.stock import Stock
 from tests.worker.engine.tiny import Family
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine
 
 pytestmark = stock.WARNINGS
@@ -29,8 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_lora_reaches_its_text_encoder(
     folder: Path, tmp_path: Path, networks: tuple[str, ...]
 ) -> None:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("refiner", folder)
+    backend = serving({"refiner": folder})
     reference = Stock({"refiner": folder}, {"refiner": CONFIG})
     found = written.terms(reference.pipeline("refiner"), Style(networks=networks), 3)
     path = tmp_path / "refined.safetensors"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable, NoAdapterRoom
 from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters.damage import damaged
 from tests.worker.engine.adapters.written import Style, Weights
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.shelf import Shelf
@@ -310,21 +310,8 @@ def test_jobs_that_come_together_load_a_file_once(
 def test_a_damaged_file_is_refused_or_taken_and_nothing_else(
     loaded: Diffusion, good: Weights, tmp_path: Path, seed: int
 ) -> None:
-    """Bytes of the header above all: names, shapes, numbers."""
-    chance = random.Random(seed)
     rules = json.dumps({"unet.lora_alpha": 4, "unet.alpha_pattern": {"attn1.to_q": 2.0}})
     path = written.save(good, tmp_path / "a.safetensors", lora_adapter_metadata=rules)
-    whole, taken, reasons = path.read_bytes(), 0, set()
-    length = int.from_bytes(whole[:8], "little")
-    for _ in range(400):
-        damaged = bytearray(whole)
-        for _ in range(chance.choice([1, 1, 2, 5])):
-            where = chance.choice([chance.randrange(8 + length), chance.randrange(len(whole))])
-            damaged[where] = chance.choice([chance.randrange(256), *b'0198"{}[],:.'])
-        path.write_bytes(damaged)
-        try:
-            taken += bool(loaded.adapters.inspect(path).models)
-        except AdapterUnusable as error:
-            reasons.add(error.message)
+    taken, reasons = damaged(path, loaded.adapters.inspect, seed=seed, times=400)
     assert taken, "some damage is to weights alone"
     assert len(reasons) > 10

@@ -9,14 +9,13 @@ import pytest
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.conftest import Tailor
 from tests.worker.engine.adapters.drawing import Worn
-from tests.worker.engine.adapters.watched import AllAtOnce, all_bits, bits, outlive
+from tests.worker.engine.adapters.watched import AllAtOnce, all_bits, bits, outlive, schedules
 from tests.worker.engine.conftest import sharing
 from tests.worker.engine.diffusion.test_strict import neighbour
 from worker.engine.adapters.shelf import Shelf
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
 
-QUICK, SCHEDULES = 16, 160
 HIRES = {"width": 96, "height": 64, "steps": 3, "strength": 0.7}
 # Of each watched image: its fields, and which files of the closet it wears.
 WATCHED: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
@@ -84,11 +83,7 @@ def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
     assert len(set(alone.values())) == len(WATCHED)
 
 
-@pytest.mark.parametrize(
-    "seeds",
-    [range(QUICK), pytest.param(range(QUICK, SCHEDULES), marks=pytest.mark.slow)],
-    ids=["quick", "rest"],
-)
+@schedules(16, 160)
 def test_bits_depend_on_an_images_own_loras_alone(
     loaded: Diffusion, closet: Closet, alone: dict[str, bytes], seeds: range
 ) -> None:

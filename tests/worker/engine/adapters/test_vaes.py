@@ -19,6 +19,7 @@ from tests import modes
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters import vaes
 from tests.worker.engine.adapters.test_with_everything import WAYS, with_canvas
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.stock import Stock
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion.diffusion import Diffusion
@@ -109,10 +110,7 @@ def both(
     glazed = tmp_path_factory.mktemp("glazed") / "model"
     shutil.copytree(folders["epsilon"], glazed)
     vaes.kin(own_vae(folders["epsilon"])).save_pretrained(glazed / "vae")
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("epsilon", folders["epsilon"])
-    backend.load("glazed", glazed)
-    return backend
+    return serving({"epsilon": folders["epsilon"], "glazed": glazed})
 
 
 @pytest.mark.parametrize("way", WAYS)

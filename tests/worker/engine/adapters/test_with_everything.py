@@ -16,11 +16,11 @@ from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters import written
 from tests.worker.engine.adapters.conftest import Tailor
 from tests.worker.engine.adapters.drawing import Made, Worn, dressed
+from tests.worker.engine.conftest import serving
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Engine, Order
 from worker.engine.loop.messages import Towards
-from worker.engine.unet.compiled import CompiledUNets
 
 STRENGTH, TEXT_STRENGTH = 0.7, -0.4
 FILE = InputFile(file="file_1", pixel_sha256="1", width=64, height=64)
@@ -60,10 +60,7 @@ def both(
     with written.merged(tiny_networks, (made.deltas, STRENGTH, TEXT_STRENGTH)):
         for part in ("unet", "text_encoder"):
             getattr(tiny_networks, part).save_pretrained(merged / part)
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("epsilon", folders["epsilon"])
-    backend.load("merged", merged)
-    return backend
+    return serving({"epsilon": folders["epsilon"], "merged": merged})
 
 
 def with_canvas(order: Order) -> Order:
@@ -118,8 +115,7 @@ def test_in_bfloat16_it_is_as_far_off_as_bfloat16_is(
 def test_a_prompt_is_remembered_with_what_its_text_encoder_had(
     folders: dict[str, Path], made: Made, tailor: Tailor
 ) -> None:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("epsilon", folders["epsilon"])
+    backend = serving({"epsilon": folders["epsilon"]})
     conditioner = backend.models["epsilon"].conditioner
     before = conditioner.cache.size_bytes
     plain = tiny.order("job", model="epsilon", guidance_scale=1.0)
@@ -142,21 +138,10 @@ def test_a_prompt_is_remembered_with_what_its_text_encoder_had(
 
 
 def test_no_compiled_call_has_a_row_with_adapters(
-    folders: dict[str, Path], made: Made, tmp_path: Path
+    compiling: tuple[Diffusion, list[int]], made: Made
 ) -> None:
     """Fast rows without one share the eager call; alone they are compiled again."""
-    compiled: list[int] = []
-
-    class Noted(CompiledUNets):
-        def prepare(self, slot: Any, unet: Any) -> None:
-            compiled.append(slot.calls)
-            slot.calls += 1
-
-    backend = Diffusion(
-        device="cpu", dtype="float32", threads=1, compiled=Noted(tmp_path / "compiled")
-    )
-    backend.load("epsilon", folders["epsilon"])
-    compiled.clear()
+    backend, compiled = compiling
     order = tiny.order("plain", model="epsilon")
     plain, _ = backend.begin(order, backend.plan(order))
     worn, _ = backend.begin(dressed(backend, order, [Worn(made)]), backend.plan(order))

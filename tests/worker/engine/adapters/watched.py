@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import pytest
+
 from tests.worker.engine import oracle
 from tests.worker.engine.conftest import sharing
 from tests.worker.engine.diffusion.test_strict import Life
@@ -53,6 +55,12 @@ def outlive(
             assert life.latents[name] == alone[name], f"{name}, seed {seed}"
         resumes += life.resumes
     assert resumes, "workers died, and others went on"
+
+
+def schedules(quick: int, all: int) -> pytest.MarkDecorator:
+    """Parametrizes the seeds for `outlive`: some always, the rest in slow tests."""
+    rest = pytest.param(range(quick, all), marks=pytest.mark.slow)
+    return pytest.mark.parametrize("seeds", [range(quick), rest], ids=["quick", "rest"])
 
 
 class AllAtOnce(random.Random):

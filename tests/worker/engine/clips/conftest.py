@@ -6,7 +6,7 @@ import pytest
 
 from tests.worker.engine import tiny
 from tests.worker.engine.clips import tiny_motion
-from tests.worker.engine.conftest import sharing
+from tests.worker.engine.conftest import serving, sharing
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine
 
@@ -26,10 +26,7 @@ def motion_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def moving(motion_folders: dict[str, Path]) -> Diffusion:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    for name, folder in motion_folders.items():
-        backend.load(name, folder)
-    return backend
+    return serving(motion_folders)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from tests.worker.engine import tiny
 from tests.worker.engine.adapters import vaes
 from tests.worker.engine.adapters.test_vaes import own_vae
 from tests.worker.engine.clips import tiny_motion
+from tests.worker.engine.conftest import serving
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine
 
 
@@ -23,9 +23,7 @@ def test_they_are_as_if_the_model_had_that_vae(
     glazed = shutil.copytree(motion_folders["epsilon"], tmp_path / "glazed")
     vaes.kin(own).save_pretrained(glazed / "vae")
     path = vaes.write_folder(tmp_path / "glass", vaes.kin(own))
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("epsilon", motion_folders["epsilon"])
-    backend.load("glazed", glazed)
+    backend = serving({"epsilon": motion_folders["epsilon"], "glazed": glazed})
     order, as_own = (tiny_motion.order(one, model=one) for one in ("epsilon", "glazed"))
     sha256 = AdapterFile.read(path).sha256
     request = order.request.model_copy(update={"vae": Vae(id="glass", sha256=sha256)})

@@ -11,6 +11,7 @@ from latentry.contracts import Determinism
 from latentry.errors import EngineError, JobFailed, TooManyFrames, UnsupportedField
 from tests.worker.engine import tiny
 from tests.worker.engine.clips import tiny_motion
+from tests.worker.engine.trajectories import begun, drawn
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Canceled, Done, Engine, Failed, Order, Step
 from worker.engine.loop.backend import Taken
@@ -40,9 +41,8 @@ def test_a_clip_is_one_image_of_many_frames(clip_engine: Engine) -> None:
 def test_frames_are_decoded_as_pictures_are(clip_engine: Engine, clip_backend: Diffusion) -> None:
     order = tiny_motion.order(num_inference_steps=2)
     frames = done(clip_engine, order)["clip"].pixels
-    clip = clip_backend.begin(order, clip_backend.plan(order))[0]
-    while clip.calls_left:
-        clip_backend.advance([clip], clip.rows)
+    clip = begun(clip_backend, order)
+    drawn(clip_backend, clip)
     alone = [
         clip_backend.decode_frames(clip, range(frame, frame + 1)).take()[0] for frame in range(4)
     ]
@@ -161,9 +161,9 @@ def test_a_clip_goes_on_from_every_call_to_the_same_last_bit(
 
 def test_a_checkpoint_is_of_a_clip_of_as_many_frames(clip_backend: Diffusion) -> None:
     short, long = tiny_motion.order(frames=3), tiny_motion.order(frames=4)
-    begun = clip_backend.begin(short, clip_backend.plan(short))[0]
-    clip_backend.advance([begun], begun.rows)
-    checkpoint = clip_backend.save(begun)
+    one = begun(clip_backend, short)
+    clip_backend.advance([one], one.rows)
+    checkpoint = clip_backend.save(one)
     for order, calls in ((short, 1), (long, 0), (tiny.order(), 0)):
         resumed, _ = clip_backend.begin(
             replace(order, checkpoint=checkpoint), clip_backend.plan(order)

@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from latentry.errors import ConfigurationError
 from tests.worker.engine.clips import tiny_motion
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.models import published, small
+from tests.worker.engine.trajectories import begun, drawn
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.sources.folder import blueprint_from_folder
@@ -31,6 +33,10 @@ def folder(motion_folders: dict[str, Path], tmp_path: Path) -> Path:
     return made
 
 
+def latent(backend: Diffusion, model: str) -> torch.Tensor:
+    return drawn(backend, begun(backend, tiny_motion.order(model=model, num_inference_steps=2)))
+
+
 def read(folder: Path) -> Blueprint:
     return blueprint_from_folder("model", folder, prefer_fp16=False)
 
@@ -44,8 +50,7 @@ def test_the_card_says_how_many_frames_the_module_knows(
 
 
 def test_pictures_are_the_same_with_a_module_and_without(moving: Diffusion, folder: Path) -> None:
-    plain = Diffusion(device="cpu", dtype="float32", threads=1)
-    plain.load("plain", folder)
+    plain = serving({"plain": folder})
     with_module, without = moving.models["epsilon"], plain.models["plain"]
     assert with_module.fingerprint == without.fingerprint
     assert with_module.clip_fingerprint != with_module.fingerprint
@@ -151,14 +156,7 @@ def test_a_module_beside_a_checkpoint_in_one_file_draws_what_the_folder_draws(
     backend = Diffusion(device="cpu", dtype="float32", threads=1)
     cards = [backend.load("folder", folder), backend.load("file", file)]
     assert [card.limits.max_frames for card in cards] == [tiny_motion.FRAMES] * 2
-    latents = []
-    for model in ("folder", "file"):
-        order = tiny_motion.order(model=model, num_inference_steps=2)
-        clip, _ = backend.begin(order, backend.plan(order))
-        while clip.calls_left:
-            backend.advance([clip], clip.rows)
-        latents.append(clip.latent)
-    assert torch.equal(*latents)
+    assert torch.equal(latent(backend, "folder"), latent(backend, "file"))
 
 
 def test_a_folder_that_stock_saved_draws_what_its_parts_draw(
@@ -173,14 +171,5 @@ def test_a_folder_that_stock_saved_draws_what_its_parts_draw(
         **{name: parts[name] for name in wanted}, motion_adapter=tiny_motion.adapter()
     )
     saved.save_pretrained(tmp_path / "saved")
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("parts", motion_folders["epsilon"])
-    backend.load("saved", tmp_path / "saved")
-    latents = []
-    for model in ("parts", "saved"):
-        order = tiny_motion.order(model=model, num_inference_steps=2)
-        clip, _ = backend.begin(order, backend.plan(order))
-        while clip.calls_left:
-            backend.advance([clip], clip.rows)
-        latents.append(clip.latent)
-    assert torch.equal(*latents)
+    backend = serving({"parts": motion_folders["epsilon"], "saved": tmp_path / "saved"})
+    assert torch.equal(latent(backend, "parts"), latent(backend, "saved"))

@@ -11,6 +11,7 @@ import torch
 
 from latentry.contracts import InputFile, OutputFormat
 from tests.worker.engine import tiny
+from tests.worker.engine.trajectories import begun
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.profile import Profile
@@ -18,10 +19,6 @@ from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Joined, Order, Step
 from worker.engine.samplers import SAMPLERS
-
-
-def begin(backend: Diffusion, order: Order) -> Trajectory:
-    return backend.begin(order, backend.plan(order))[0]
 
 
 def advance(backend: Diffusion, trajectory: Trajectory, calls: int) -> Trajectory:
@@ -44,27 +41,27 @@ def test_every_sampler_goes_on_from_every_call_to_the_same_last_bit(
     backend: Diffusion, sampler: str, determinism: str
 ) -> None:
     order = tiny.order(sampler=sampler, num_inference_steps=3, determinism=determinism)
-    calls = begin(backend, order).calls_left
-    whole = finish(backend, begin(backend, order))
+    calls = begun(backend, order).calls_left
+    whole = finish(backend, begun(backend, order))
     for k in range(calls + 1):
-        saved = backend.save(advance(backend, begin(backend, order), k))
-        resumed = begin(backend, replace(order, checkpoint=saved))
+        saved = backend.save(advance(backend, begun(backend, order), k))
+        resumed = begun(backend, replace(order, checkpoint=saved))
         assert resumed.calls == k
         assert finish(backend, resumed) == whole
 
 
 def test_noise_drawn_for_a_call_that_failed_is_not_drawn_anew(backend: Diffusion) -> None:
     order = tiny.order(sampler="euler_a", determinism="strict")
-    whole = finish(backend, begin(backend, order))
-    failed = advance(backend, begin(backend, order), 1)
+    whole = finish(backend, begun(backend, order))
+    failed = advance(backend, begun(backend, order), 1)
     assert failed.noise() is not None  # the call got that far, then ran out of memory
     saved = backend.save(failed)
-    assert finish(backend, begin(backend, replace(order, checkpoint=saved))) == whole
+    assert finish(backend, begun(backend, replace(order, checkpoint=saved))) == whole
 
 
 def test_memory_that_a_sampler_does_not_use_is_not_saved(backend: Diffusion) -> None:
     def size(sampler: str) -> int:
-        return len(backend.save(advance(backend, begin(backend, tiny.order(sampler=sampler)), 2)))
+        return len(backend.save(advance(backend, begun(backend, tiny.order(sampler=sampler)), 2)))
 
     row = 4 * 8 * 8 * 4
     assert size("ddim") + 2 * row < size("unipc")
@@ -74,7 +71,7 @@ def test_memory_that_a_sampler_does_not_use_is_not_saved(backend: Diffusion) -> 
 
 
 def is_ignored(backend: Diffusion, order: Order, saved: bytes) -> bool:
-    fresh, tried = begin(backend, order), begin(backend, replace(order, checkpoint=saved))
+    fresh, tried = begun(backend, order), begun(backend, replace(order, checkpoint=saved))
     if tried.calls:
         return False
     assert torch.equal(tried.sampler.latents, fresh.sampler.latents)
@@ -90,7 +87,7 @@ def order() -> Order:
 
 @pytest.fixture
 def saved(backend: Diffusion, order: Order) -> bytes:
-    return backend.save(advance(backend, begin(backend, order), 2))
+    return backend.save(advance(backend, begun(backend, order), 2))
 
 
 def test_a_damaged_checkpoint_is_ignored(backend: Diffusion, order: Order, saved: bytes) -> None:
@@ -137,9 +134,7 @@ def test_the_checkpoint_of_an_order_with_another_input_is_ignored(
     backend: Diffusion, order: Order
 ) -> None:
     of_a, of_b = (_from_picture(order, level) for level in (10, 20))
-    begun = begin(backend, of_a)
-    backend.advance([begun], begun.rows)
-    saved = backend.save(begun)
+    saved = backend.save(advance(backend, begun(backend, of_a), 1))
     assert not is_ignored(backend, of_a, saved)
     assert is_ignored(backend, of_b, saved)
     assert is_ignored(backend, order, saved)
@@ -172,7 +167,7 @@ def test_strict_goes_on_only_under_the_profile_it_began_with(
     backend: Diffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict, fast = tiny.order(determinism="strict"), tiny.order()
-    saved = [backend.save(advance(backend, begin(backend, one), 2)) for one in (strict, fast)]
+    saved = [backend.save(advance(backend, begun(backend, one), 2)) for one in (strict, fast)]
     monkeypatch.setattr("worker.engine.diffusion.profile.processor", lambda: "another processor")
     assert is_ignored(backend, strict, saved[0])
     assert not is_ignored(backend, fast, saved[1])
@@ -180,7 +175,7 @@ def test_strict_goes_on_only_under_the_profile_it_began_with(
 
 def test_a_picture_saved_when_only_the_vae_was_left_needs_no_step(backend: Diffusion) -> None:
     order = tiny.order(determinism="strict")
-    last = advance(backend, begin(backend, order), 4)
+    last = advance(backend, begun(backend, order), 4)
     [whole] = backend.decode([last]).take()
     engine = Engine(backend)
     engine.submit(replace(order, checkpoint=backend.save(last)))
@@ -206,7 +201,7 @@ def test_the_engine_saves_what_was_begun_and_is_not_drawn(backend: Diffusion) ->
 
 def test_a_resumed_image_joins_with_its_step(backend: Diffusion) -> None:
     order = tiny.order(determinism="strict")
-    saved = backend.save(advance(backend, begin(backend, order), 3))
+    saved = backend.save(advance(backend, begun(backend, order), 3))
     engine = Engine(backend)
     engine.submit(replace(order, checkpoint=saved))
     joined, step, *_ = engine.step()
@@ -228,8 +223,8 @@ def test_a_strict_picture_has_the_id_of_its_profile(backend: Diffusion) -> None:
 
 
 def test_saving_changes_nothing(backend: Diffusion, order: Order) -> None:
-    whole = finish(backend, begin(backend, order))
-    trajectory = begin(backend, order)
+    whole = finish(backend, begun(backend, order))
+    trajectory = begun(backend, order)
     while trajectory.calls_left:
         checkpoint.save(trajectory, "")
         advance(backend, trajectory, 1)

@@ -21,6 +21,7 @@ from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.diffusion.test_from_pictures import from_picture, photo
 from tests.worker.engine.stock import Stock
 from tests.worker.engine.tiny import Family
+from tests.worker.engine.trajectories import begun, drawn
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
@@ -318,13 +319,3 @@ def test_without_steps_it_shows_the_noise(engine: Engine) -> None:
     engine.submit(edit("job", "sd1-edit", Sampler.EULER, num_inference_steps=0))
     [pixels] = tiny.pixels(tiny.drain(engine)).values()
     assert np.asarray(pixels).std() > 0
-
-
-def begun(backend: Diffusion, order: Order) -> Trajectory:
-    return backend.begin(order, backend.plan(order))[0]
-
-
-def drawn(backend: Diffusion, one: Trajectory) -> torch.Tensor:
-    while one.calls_left:
-        backend.advance([one], one.rows)
-    return one.latent

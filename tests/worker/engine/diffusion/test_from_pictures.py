@@ -11,6 +11,7 @@ from PIL import Image
 
 from latentry.contracts import InputFile, MaskFill, Sampler, Seamless, Spacing
 from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.stock import Stock
 from tests.worker.engine.tiny import Family
 from worker.engine.diffusion.diffusion import Diffusion
@@ -148,10 +149,7 @@ def inpainting_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 @pytest.fixture(scope="module")
 def inpainting(inpainting_folders: dict[str, Path]) -> Diffusion:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    for name, folder in inpainting_folders.items():
-        backend.load(name, folder)
-    return backend
+    return serving(inpainting_folders)
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])

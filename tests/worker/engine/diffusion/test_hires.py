@@ -14,11 +14,12 @@ from latentry.errors import NonFiniteOutput
 from latentry.rules.passes import passes
 from latentry.rules.pricing import price, unet_calls
 from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.stock import Stock
+from tests.worker.engine.trajectories import begun, drawn
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.start.enlarged import resized
-from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop import Done, Engine, Intermediate, Order, Step
 from worker.engine.samplers import table_of
 
@@ -182,24 +183,14 @@ def test_it_goes_on_from_a_checkpoint_before_at_and_after_the_switch(
         assert checkpoint.resume(late, saved, "")
         assert late.step <= calls
         for one in (late, other := begun(backend, order)):
-            drawn_by(backend, one)
+            drawn(backend, one)
         assert torch.equal(late.latent, other.latent), calls
         if whole.calls_left:
             backend.advance([whole], whole.rows)
 
 
-def begun(backend: Diffusion, order: Order) -> Trajectory:
-    return backend.begin(order, backend.plan(order))[0]
-
-
-def drawn_by(backend: Diffusion, one: Trajectory) -> None:
-    while one.calls_left:
-        backend.advance([one], one.rows)
-
-
 def test_an_inpainting_unet_s_mask_and_masked_latent_are_enlarged_too(tmp_path: Path) -> None:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("inpainting", tiny.make(tmp_path / "model", tiny.EPSILON, channels=9))
+    backend = serving({"inpainting": tiny.make(tmp_path / "model", tiny.EPSILON, channels=9)})
     order = hires("job", "inpainting", "euler_a")
     whole = begun(backend, order)
     for _ in range(FIRST + 2):
@@ -210,7 +201,7 @@ def test_an_inpainting_unet_s_mask_and_masked_latent_are_enlarged_too(tmp_path: 
     late = begun(backend, order)
     assert checkpoint.resume(late, checkpoint.save(whole, ""), "")
     for one in (whole, late):
-        drawn_by(backend, one)
+        drawn(backend, one)
     assert torch.equal(late.latent, whole.latent)
 
 
@@ -222,14 +213,14 @@ def test_a_switch_that_fails_changes_nothing_and_fails_alone(
         for job, seed in (("one", 1), ("other", 2))
     )
     expected = begun(backend, other.order)
-    drawn_by(backend, expected)
+    drawn(backend, expected)
     for _ in range(FIRST):
         backend.advance([one, other], 4)
     one.sampler.latents = torch.full_like(one.sampler.latents, torch.nan)
     with pytest.raises(NonFiniteOutput):
         backend.advance([other, one], 4)
     assert one.is_between_passes
-    drawn_by(backend, other)
+    drawn(backend, other)
     assert torch.equal(other.latent, expected.latent)
 
 

@@ -12,6 +12,7 @@ import torch
 from latentry.contracts import InputFile, Sampler
 from tests.worker.engine import tiny, ways
 from tests.worker.engine.conftest import sharing
+from tests.worker.engine.trajectories import begun
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.start.noise import slerp
 from worker.engine.loop import Engine, Order, Pixels, Step
@@ -135,10 +136,6 @@ def test_noise_is_interpolated_on_the_sphere(backend, weight) -> None:
 def test_equal_noises_stay_as_they_are() -> None:
     a = torch.randn(4, 8, 8)
     assert torch.equal(slerp(a, a.clone(), 0.3), a)
-
-
-def begun(backend: Diffusion, order: Order) -> Any:
-    return backend.begin(order, backend.plan(order))[0]
 
 
 @pytest.mark.parametrize("sampler", ["euler_a", "dpmpp_2m_sde", "ddpm", "lcm"])

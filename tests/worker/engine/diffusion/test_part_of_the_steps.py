@@ -15,9 +15,9 @@ from tests.worker.engine.diffusion.test_from_pictures import (
     from_picture,
 )
 from tests.worker.engine.stock import WALKS, Stock
+from tests.worker.engine.trajectories import begun, drawn
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop import Done, Engine, Intermediate, Order, Step
 
 pytestmark = stock.WARNINGS
@@ -184,13 +184,3 @@ def test_a_start_and_an_end_leave_what_is_between(engine: Engine) -> None:
     engine.submit(order)
     steps = [event.step for event in tiny.drain(engine) if isinstance(event, Step)]
     assert steps == [3, 4, 5, 6]
-
-
-def begun(backend: Diffusion, order: Order) -> Trajectory:
-    return backend.begin(order, backend.plan(order))[0]
-
-
-def drawn(backend: Diffusion, one: Trajectory) -> torch.Tensor:
-    while one.calls_left:
-        backend.advance([one], one.rows)
-    return one.latent

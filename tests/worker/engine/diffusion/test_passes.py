@@ -34,7 +34,6 @@ def begin(backend: Diffusion, order: Order, *tables: Table) -> Trajectory:
             key=plan.key,
             conditioning=model.conditioner.condition(request),
             guidance_scale=request.guidance_scale,
-            has_previews=request.preview_interval > 0,
             guided_calls=len(table.inputs) * request.guidance_stop,
         )
         for table in tables

@@ -16,9 +16,9 @@ from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.diffusion.test_from_pictures import from_picture
 from tests.worker.engine.oracle import MODELS
 from tests.worker.engine.stock import Stock
+from tests.worker.engine.trajectories import begun, drawn
 from worker.batching import Costs
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop import Done, Engine, Failed, Order
 
 pytestmark = stock.WARNINGS
@@ -115,8 +115,8 @@ def test_a_picture_equals_the_plain_loop(
 ) -> None:
     """Each of the families has its turn."""
     turn = (list(PROMPTS).index(which) + list(Sampler).index(sampler)) % len(NAMES)
-    drawn = order(which, sampler=sampler, model=NAMES[turn])
-    assert stock.error(oracle.alone(engine, drawn), Plain(reference, drawn).draw()) <= 1
+    wanted = order(which, sampler=sampler, model=NAMES[turn])
+    assert stock.error(oracle.alone(engine, wanted), Plain(reference, wanted).draw()) <= 1
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -146,46 +146,36 @@ def test_pictures_in_a_mixed_crowd_equal_the_plain_loop(
             assert not oracle.missed({job: verdict})
 
 
-def begin(backend: Diffusion, order: Order) -> Trajectory:
-    return backend.begin(order, backend.plan(order))[0]
-
-
-def finish(backend: Diffusion, trajectory: Trajectory) -> torch.Tensor:
-    while trajectory.calls_left:
-        backend.advance([trajectory], trajectory.key.bucket or trajectory.rows)
-    return trajectory.latent
-
-
 @pytest.mark.parametrize("which", ["alternation", "everything"])
 @pytest.mark.parametrize("sampler", ["ddim", "heun"])
 def test_a_picture_goes_on_from_every_call_to_the_same_last_bit(
     every_model: Diffusion, which: str, sampler: str
 ) -> None:
-    drawn = order(which, sampler=sampler, determinism="strict", guidance_stop=0.7)
-    whole = finish(every_model, begin(every_model, drawn))
-    for k in range(begin(every_model, drawn).calls_left):
-        started = begin(every_model, drawn)
+    wanted = order(which, sampler=sampler, determinism="strict", guidance_stop=0.7)
+    whole = drawn(every_model, begun(every_model, wanted))
+    for k in range(begun(every_model, wanted).calls_left):
+        started = begun(every_model, wanted)
         for _ in range(k):
             every_model.advance([started], started.key.bucket)
-        resumed = begin(every_model, replace(drawn, checkpoint=every_model.save(started)))
+        resumed = begun(every_model, replace(wanted, checkpoint=every_model.save(started)))
         assert resumed.calls == k
-        assert finish(every_model, resumed).equal(whole)
+        assert drawn(every_model, resumed).equal(whole)
 
 
 def test_calls_are_counted_from_the_first_that_is_made(every_model: Diffusion) -> None:
     """As AUTOMATIC1111 does where an image starts from a picture: four of seven are made here."""
     started = from_picture("job", NAMES[0], Sampler.DDIM, prompt="[a:b:2]")
-    begun = begin(every_model, started)
+    one = begun(every_model, started)
     conditioner = every_model.models[NAMES[0]].conditioner
     texts = {
         text: conditioner.condition(order("schedule", prompt=text).request).at(0).hidden[1]
         for text in "ab"
     }
     seen = ""
-    while begun.calls_left:
-        hidden = begun.active_conditioning.hidden[1]
+    while one.calls_left:
+        hidden = one.active_conditioning.hidden[1]
         seen += next(text for text, expected in texts.items() if hidden.equal(expected))
-        every_model.advance([begun], begun.rows)
+        every_model.advance([one], one.rows)
     assert seen == "aaab"
 
 
@@ -193,46 +183,46 @@ def test_parts_without_the_negative_prompt_are_composed_where_guidance_has_stopp
     every_model: Diffusion,
 ) -> None:
     """At weights 0 and 1 the composition is its second part, whatever the first one is."""
-    drawn = order("composition", prompt="a cat :0 AND a dog", guidance_stop=0.5)
-    composed = begin(every_model, drawn)
-    alone = begin(every_model, order("composition", prompt=" a dog", guidance_stop=0.5))
+    wanted = order("composition", prompt="a cat :0 AND a dog", guidance_stop=0.5)
+    composed = begun(every_model, wanted)
+    alone = begun(every_model, order("composition", prompt=" a dog", guidance_stop=0.5))
     assert [composed.rows, alone.rows] == [3, 2]
-    difference = finish(every_model, composed) - finish(every_model, alone)
+    difference = drawn(every_model, composed) - drawn(every_model, alone)
     assert [composed.rows, alone.rows] == [2, 1]
     assert difference.abs().max() < 1e-4
 
 
 def test_guidance_is_rescaled_to_the_contrast_of_the_composition(every_model: Diffusion) -> None:
     options = {"guidance_rescale": 0.7, "guidance_scale": 4.0}
-    composed = begin(every_model, order("composition", prompt="a cat :0 AND a dog", **options))
-    alone = begin(every_model, order("composition", prompt=" a dog", **options))
-    plain = begin(every_model, order("composition", prompt=" a dog", guidance_scale=4.0))
-    latent = finish(every_model, composed)
-    assert (latent - finish(every_model, alone)).abs().max() < 1e-4
-    assert (latent - finish(every_model, plain)).abs().max() > 1e-3
+    composed = begun(every_model, order("composition", prompt="a cat :0 AND a dog", **options))
+    alone = begun(every_model, order("composition", prompt=" a dog", **options))
+    plain = begun(every_model, order("composition", prompt=" a dog", guidance_scale=4.0))
+    latent = drawn(every_model, composed)
+    assert (latent - drawn(every_model, alone)).abs().max() < 1e-4
+    assert (latent - drawn(every_model, plain)).abs().max() > 1e-3
 
 
 def test_features_are_reused_row_by_row_for_every_part(every_model: Diffusion) -> None:
     options = {"cache_interval": 2, "guidance_stop": 0.6, "num_inference_steps": 6}
-    composed = begin(every_model, order("composition", prompt="a cat :0 AND a dog", **options))
-    alone = begin(every_model, order("composition", prompt=" a dog", **options))
-    difference = finish(every_model, composed) - finish(every_model, alone)
+    composed = begun(every_model, order("composition", prompt="a cat :0 AND a dog", **options))
+    alone = begun(every_model, order("composition", prompt=" a dog", **options))
+    difference = drawn(every_model, composed) - drawn(every_model, alone)
     assert difference.abs().max() < 1e-4
 
 
 def test_all_texts_of_a_picture_have_the_chunks_of_the_longest(every_model: Diffusion) -> None:
     """So its key stays, and each text is what a picture with that prompt alone would have."""
     longer = "x" * 80
-    begun = begin(every_model, order("schedule", prompt=f"[a:{longer}:2]"))
-    assert begun.key.chunks == 2
-    first, last = (begun.current.conditioning.at(call) for call in (0, 4))
+    one = begun(every_model, order("schedule", prompt=f"[a:{longer}:2]"))
+    assert one.key.chunks == 2
+    first, last = (one.current.conditioning.at(call) for call in (0, 4))
     conditioner = every_model.models[NAMES[0]].conditioner
     padded = conditioner.condition(order("schedule", prompt="a BREAK").request).at(0)
     alone = conditioner.condition(order("schedule", prompt=longer).request).at(0)
     assert first.hidden[0].equal(last.hidden[0])
     assert first.hidden[1, :77].equal(padded.hidden[1, :77])
     assert last.hidden.equal(alone.hidden)
-    assert begun.current.conditioning.at(3) is last, "stacked once for all calls that share it"
+    assert one.current.conditioning.at(3) is last, "stacked once for all calls that share it"
 
 
 def test_an_image_of_more_rows_than_a_worker_may_make_fails_by_name(
@@ -271,11 +261,11 @@ def test_pictures_show_what_such_prompts_say(shapes: Diffusion) -> None:
         engine.submit(
             tiny.order(job, model="shapes", prompt=prompt, num_inference_steps=16, **options)
         )
-    drawn = tiny.pixels(tiny.drain(engine))
+    shown = tiny.pixels(tiny.drain(engine))
     reds, blues = {}, {}
-    for job, pixels in drawn.items():
+    for job, pixels in shown.items():
         reds[job], _, blues[job] = np.asarray(pixels)[56:72, 56:72].reshape(-1, 3).mean(0)
-    corner = {job: np.asarray(pixels)[44:47, 45:48].mean() for job, pixels in drawn.items()}
+    corner = {job: np.asarray(pixels)[44:47, 45:48].mean() for job, pixels in shown.items()}
     assert corner["early"] < 150 < 180 < corner["mixed"]
     assert blues["early"] > 160 > 100 > reds["early"]
     assert reds["late"] > 160 > 100 > blues["late"]

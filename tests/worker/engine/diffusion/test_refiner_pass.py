@@ -17,9 +17,9 @@ from tests.worker.engine.conftest import sharing
 from tests.worker.engine.diffusion.test_from_pictures import from_picture
 from tests.worker.engine.stock import Stock
 from tests.worker.engine.tiny import Family
+from tests.worker.engine.trajectories import begun, drawn
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop import Engine, Intermediate, Order, Step
 
 pytestmark = stock.WARNINGS
@@ -281,13 +281,3 @@ def test_two_models_that_memory_never_holds_together_are_refused(
     with pytest.raises(InvalidRequest, match="together"):
         backend.ready(BASE, REFINER)
     assert backend.ready(BASE)
-
-
-def begun(backend: Diffusion, order: Order) -> Trajectory:
-    return backend.begin(order, backend.plan(order))[0]
-
-
-def drawn(backend: Diffusion, one: Trajectory) -> torch.Tensor:
-    while one.calls_left:
-        backend.advance([one], one.key.bucket or one.rows)
-    return one.latent

@@ -8,7 +8,7 @@ from PIL import Image
 
 from latentry.contracts import Control, InputFile, Preprocess, ResizeMode
 from tests.worker.engine import tiny
-from worker.engine.inputs.canny import canny
+from worker.engine.inputs.canny import canny, edges, ridges
 from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.inputs.control import control_pictures
 
@@ -137,3 +137,13 @@ def test_of_a_picture_that_is_drawn_in_part_it_is_the_same_part() -> None:
     assert canvas
     [shown] = control_pictures(CONTROL, picture, request, canvas)
     assert (shown == picture[32:96, 64:128]).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 23])
+def test_edges_in_strips_are_those_of_the_whole(rows: int) -> None:
+    picture = noise(3)
+    cuts = range(0, len(picture), rows)
+    found = [ridges(picture, top, min(top + rows, len(picture)), 60, 120) for top in cuts]
+    weak, strong = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    assert np.array_equal(edges(weak, strong), canny(picture, 60, 120))
+    assert weak.any()

@@ -15,6 +15,7 @@ from latentry.contracts import Sampler
 from latentry.errors import ConfigurationError, UnsupportedField
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
+from worker.engine.diffusion import predicted_x0
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.predicted_x0 import x0_coefficients
 from worker.engine.loop import Done, Engine, Event, Failed, Order, Preview, Step
@@ -240,7 +241,8 @@ def test_the_predicted_x0_is_the_picture_if_the_model_predicts_it_exactly(
     schedule = shown.models[model].schedule
     table = SAMPLERS[sampler](schedule, 10)
     x0, eps = 0.7, -1.3
-    for (a, b), (t, _) in zip(x0_coefficients(schedule, table), table.inputs, strict=True):
+    for t, _ in table.inputs:
+        a, b = x0_coefficients(schedule, t)
         at = np.interp(t, np.arange(schedule.length), schedule.alphas_cumprod)
         signal, noise = np.sqrt(at), np.sqrt(1 - at)
         said = eps if schedule.prediction == "epsilon" else signal * eps - noise * x0
@@ -299,6 +301,76 @@ def test_no_other_class_is_made_of_a_taesd_folder(folders: dict[str, Path], tmp_
     config.write_text(json.dumps(json.loads(config.read_text()) | {"_class_name": "AsymmetricVae"}))
     with pytest.raises(ConfigurationError, match="AsymmetricVae as its taesd"):
         Diffusion(device="cpu", dtype="float32").load("model", folder)
+
+
+def drawn(engine: Engine, *orders: Order, watched: tuple[str, ...] = (), every: int = 1) -> list:
+    """All events; jobs that are watched are so at each step."""
+    for order in orders:
+        engine.submit(order)
+    events: list[Event] = []
+    while not engine.idle:
+        for job in watched:
+            engine.watch(job, every)
+        events += engine.step()
+    return events
+
+
+@pytest.mark.parametrize(("every", "steps"), [(1, [2, 3, 4, 5, 6]), (3, [3, 6]), (9, [])])
+def test_who_looks_has_previews_made_that_no_request_wants(
+    engine: Engine, every: int, steps: list[int]
+) -> None:
+    orders = [tiny.order(job, num_inference_steps=7) for job in ("job", "other")]
+    events = drawn(engine, *orders, watched=("job",), every=every)
+    assert [one.step for one in previews(events)] == steps
+    assert previews(events, "other") == []
+
+
+def test_each_look_is_worth_one_preview(engine: Engine) -> None:
+    engine.submit(tiny.order("job", num_inference_steps=9))
+    events = engine.step()
+    engine.watch("job", 1)
+    events += tiny.drain(engine)
+    assert [one.step for one in previews(events)] == [2]
+
+
+def test_of_a_job_with_many_images_the_first_unfinished_one_is_shown(engine: Engine) -> None:
+    request = tiny.order("job", num_inference_steps=4, n=3).request
+    orders = [Order("job", index, request, request.seed + index) for index in (2, 1)]
+    events = drawn(engine, *orders, watched=("job",))
+    assert {one.index for one in previews(events)} == {1}
+
+
+def test_a_request_s_own_previews_are_as_it_wants_them_whoever_looks(engine: Engine) -> None:
+    order = tiny.order("job", num_inference_steps=7, preview_interval=3)
+    events = drawn(engine, order, watched=("job", "gone"))
+    assert [one.step for one in previews(events)] == [3, 6]
+
+
+def test_what_is_looked_at_keeps_its_shape_within_a_bound(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = tiny.order("job", width=128, height=64)
+    (whole,) = {one.pixels.shape for one in previews(drawn(engine, order, watched=("job",)))}
+    monkeypatch.setattr(predicted_x0, "WATCHED_SIDE_PX", 32)
+    (small,) = {one.pixels.shape for one in previews(drawn(engine, order, watched=("job",)))}
+    assert (whole, small) == ((64, 128, 3), (16, 32, 3))
+
+
+@pytest.mark.parametrize("sampler", [Sampler.EULER_A, Sampler.UNIPC])
+def test_no_bit_of_a_strict_picture_is_changed_by_who_looks(
+    engine: Engine, sampler: Sampler
+) -> None:
+    fields = {"determinism": "strict", "sampler": sampler, "num_inference_steps": 6, "seed": 1}
+    fields |= {"hires": {"width": 128, "height": 128, "steps": 3, "strength": 1.0}}
+    whole = [drawn(engine, tiny.order("job", **fields), watched=who) for who in ((), ("job",))]
+    assert [bool(previews(events)) for events in whole] == [False, True]
+    assert np.array_equal(*map(picture, whole))
+
+
+def test_a_model_without_a_tiny_autoencoder_shows_nothing_to_who_looks(loaded: Diffusion) -> None:
+    events = drawn(Engine(sharing(loaded)), tiny.order("job"), watched=("job",))
+    assert previews(events) == []
+    assert picture(events).shape == (64, 64, 3)
 
 
 def test_a_simulated_preview_costs_time_and_changes_no_pixel() -> None:

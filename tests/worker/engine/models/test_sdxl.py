@@ -12,6 +12,7 @@ import torch
 
 from latentry.errors import ClipSkipTooLarge, ConfigurationError, InvalidPrompt, UnsupportedField
 from tests.worker.engine import tiny
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.tiny import Family
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Joined, Order
@@ -37,10 +38,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Path]:
 
 @pytest.fixture(scope="module")
 def backend(families: dict[Family, Path]) -> Diffusion:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    for family, folder in families.items():
-        backend.load(family, folder)
-    return backend
+    return serving(families)
 
 
 def loaded(folder: Path, dtype: str) -> LoadedModel:

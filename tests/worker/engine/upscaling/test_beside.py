@@ -11,21 +11,22 @@ from latentry.contracts import InputFile, ResolvedUpscale, UpscalerCard
 from latentry.contracts.upscales import LANCZOS
 from latentry.errors import EngineError
 from tests.worker.engine import tiny
+from worker.engine.background.backend import Background
+from worker.engine.background.clock import Clock
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Canceled, Done, Engine, Failed, Step, UpscaleOrder
+from worker.engine.loop import BackgroundOrder, Canceled, Done, Engine, Failed, Step
 from worker.engine.loop.backend import Taken
 from worker.engine.loop.router import BackendRouter
 from worker.engine.loop.waiting_orders import MOST_IN_BACKGROUND
 from worker.engine.simulated import Charge, Simulated, VirtualClock
-from worker.engine.upscaling.backend import Upscaling
-from worker.engine.upscaling.lanczos import Clock
+from worker.engine.upscaling.upscaler import Upscaler
 
 SLOWEST = 1.15  # times as long as without an upscale, a step may be
 LEAST = 0.1  # of the time, for the upscale
 
 
 @dataclass
-class Slow:
+class Slow(Upscaler):
     """An upscaler whose calls take this long, and `first_s` more the first time."""
 
     clock: VirtualClock
@@ -35,6 +36,7 @@ class Slow:
     fails: bool = False
     spent_s: float = 0.0
     profile: str = "simulated"
+    is_done: bool = False
     test_s: float = 0.0
     timer: Clock = field(init=False)
     card: UpscalerCard = field(init=False)
@@ -59,14 +61,14 @@ class Slow:
         return Taken([np.zeros((4, 4, 3), np.uint8)])
 
 
-def upscale(job: str = "large", side: int = 10_000, id: str = "slow") -> UpscaleOrder:
+def upscale(job: str = "large", side: int = 10_000, id: str = "slow") -> BackgroundOrder:
     image = InputFile(file="file_1", pixel_sha256="", width=side, height=160)
     request = ResolvedUpscale(image=image, scale=4, upscaler=id, steps=1000)
-    return UpscaleOrder(job, 0, request, 0, canvas=Canvas(np.zeros((4, 4, 3), np.uint8)))
+    return BackgroundOrder(job, 0, request, 0, canvas=Canvas(np.zeros((4, 4, 3), np.uint8)))
 
 
 def engine(step: Charge, *upscalers: Slow, clock: VirtualClock) -> Engine:
-    simulated, upscaling = Simulated({"epsilon": step}, clock), Upscaling(upscalers, clock.now)
+    simulated, upscaling = Simulated({"epsilon": step}, clock), Background(upscalers, clock.now)
     routes = {"epsilon": simulated} | {one.card.queue: upscaling for one in upscalers}
     return Engine(BackendRouter(routes))
 

@@ -10,10 +10,10 @@ from latentry.contracts import InputFile, ResolvedUpscale
 from latentry.errors import ConfigurationError, NonFiniteOutput
 from latentry.rules.upscaling import OVERLAP_PX, tiles
 from tests.worker.engine.upscaling import esrgan
+from worker.engine.background.backend import Background
 from worker.engine.device import Device
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Done, Engine, Failed, UpscaleOrder
-from worker.engine.upscaling.backend import Upscaling
+from worker.engine.loop import BackgroundOrder, Done, Engine, Failed
 from worker.engine.upscaling.catalogue import TILE_PX, load, open_upscalers, upscaler_files
 from worker.engine.upscaling.lanczos import Lanczos
 from worker.stepping import SLOW_STEPS
@@ -39,8 +39,8 @@ def upscaled(upscaler, pixels: np.ndarray, scale: float | None = None):
     request = ResolvedUpscale(
         image=image, scale=scale or upscaler.card.scale, upscaler=upscaler.card.id
     )
-    engine = Engine(Upscaling([upscaler]))
-    engine.submit(UpscaleOrder("job", 0, request, 0, canvas=Canvas(pixels)))
+    engine = Engine(Background([upscaler]))
+    engine.submit(BackgroundOrder("job", 0, request, 0, canvas=Canvas(pixels)))
     events = []
     while not engine.idle:
         events += engine.step()
@@ -119,9 +119,9 @@ def test_equal_requests_make_equal_bits_beside_others_and_alone(tmp_path) -> Non
     request = ResolvedUpscale(
         image=InputFile(file="f", pixel_sha256="", width=170, height=100), scale=4, upscaler="tiny"
     )
-    engine = Engine(Upscaling([upscaler]))
+    engine = Engine(Background([upscaler]))
     for job, own in (("a", pixels), ("b", picture(100, 170, seed=1)), ("c", pixels)):
-        engine.submit(UpscaleOrder(job, 0, request, 0, canvas=Canvas(own)))
+        engine.submit(BackgroundOrder(job, 0, request, 0, canvas=Canvas(own)))
     made = {}
     while not engine.idle:
         for event in engine.step():
@@ -156,7 +156,7 @@ def test_values_that_are_no_numbers_fail_the_picture(tmp_path, wrong: float, sca
 def test_a_tile_takes_about_as_long_as_its_self_test_says(tmp_path) -> None:
     """Or at most ten times as long, which is what the watchdog allows."""
     upscaler = network(tmp_path, esrgan.random_weights(features=32))
-    backend = Upscaling([Lanczos(), upscaler])
+    backend = Background([Lanczos(), upscaler])
     [order] = [one for one in backend.examples() if one.request.upscaler == "tiny"]
     backend.advance([backend.begin(order, backend.plan(order))[0]], 1)
     [call] = backend.calls()

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.worker.engine import tiny
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.tiny import Family
-from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine
 from worker.engine.vae.latents import unscaled
 
@@ -25,8 +25,7 @@ def with_moments(folder: Path) -> Path:
 
 
 def drawn(folder: Path) -> np.ndarray:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("m", folder)
+    backend = serving({"m": folder})
     engine = Engine(backend)
     engine.submit(tiny.order("job", model="m", num_inference_steps=2))
     return tiny.pixels(tiny.drain(engine))["job"]
@@ -50,8 +49,7 @@ def test_a_picture_is_that_of_stock_sdxl(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", [Family.SD1, Family.SDXL])
 def test_what_a_config_says_holds_in_every_family(tmp_path: Path, family: Family) -> None:
     folder = with_moments(tiny.make(tmp_path / "m", tiny.EPSILON, family=family))
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("m", folder)
+    backend = serving({"m": folder})
     vae = backend.models["m"].vae
     own = torch.randn(1, 4, 8, 8)
     mean, std = (torch.tensor(one).view(1, 4, 1, 1) for one in (MEAN, STD))

@@ -1,6 +1,5 @@
 """What the networks of controls have in common: how they fit a UNet, are read, and see pictures."""
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, cast
 
@@ -25,22 +24,11 @@ Target: TypeAlias = tuple[Mapping[str, Any], int]
 _NAMES: Final = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
-class Targets:
-    """What a network of each model has to fit."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Blueprint, Target]] = {}
-        self._lock = threading.Lock()
-
-    def of(self, blueprint: Blueprint) -> Target:
-        """Of one model, made once."""
-        with self._lock:
-            known = self._known.get(id(blueprint))
-            if known is None or known[0] is not blueprint:
-                with torch.device("meta"):
-                    unet, vae = (cast(Any, blueprint.parts[one].make()) for one in ("unet", "vae"))
-                known = self._known[id(blueprint)] = blueprint, (dict(unet.config), vae_factor(vae))
-            return known[1]
+def target(blueprint: Blueprint) -> Target:
+    """What a network of this model has to fit."""
+    with torch.device("meta"):
+        unet, vae = (cast(Any, blueprint.parts[one].make()) for one in ("unet", "vae"))
+    return dict(unet.config), vae_factor(vae)
 
 
 def entry_of(

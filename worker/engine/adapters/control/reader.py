@@ -11,8 +11,9 @@ from worker.engine.adapters.control.config import control_config
 from worker.engine.adapters.control.loaded import LoadedControl
 from worker.engine.adapters.control.marks import is_controlnet
 from worker.engine.adapters.control.names import under_diffusers_names
-from worker.engine.adapters.control.network import Targets, entry_of
+from worker.engine.adapters.control.network import entry_of, target
 from worker.engine.adapters.network_file import NetworkFile
+from worker.engine.adapters.per_model import PerModel
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -29,7 +30,7 @@ class ControlReader:
 
     def __init__(self, at: Device) -> None:
         self._at = at
-        self._targets = Targets()
+        self._targets = PerModel(target)
 
     def recognises(self, file: NetworkFile) -> bool:
         """Whether a file is a ControlNet of any kind, by the names of its tensors."""

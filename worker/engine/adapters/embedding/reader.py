@@ -1,6 +1,5 @@
 """Embeddings as a kind of adapter."""
 
-import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +18,7 @@ from worker.engine.adapters.embedding.layout import (
 )
 from worker.engine.adapters.embedding.loaded import LoadedEmbedding
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.per_model import PerModel
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -31,8 +31,7 @@ class EmbeddingReader:
 
     def __init__(self, at: Device) -> None:
         self._at = at
-        self._known: dict[int, tuple[Blueprint, Mapping[str, int]]] = {}
-        self._lock = threading.Lock()
+        self._widths = PerModel(_widths)
 
     def recognises(self, file: AdapterFile) -> bool:
         """By the names of its tensors."""
@@ -65,7 +64,7 @@ class EmbeddingReader:
 
     def _fitting(self, vectors: Vectors, blueprint: Blueprint) -> Vectors:
         """Those for the model's encoders, of their widths. Raises AdapterUnusable."""
-        wanted = self._widths(blueprint)
+        wanted = self._widths.of(blueprint)
         own = {name: vectors[name] for name in wanted if name in vectors}
         # SDXL's first encoder is SD 1.x's, and a file for both is none for SD 1.x; but its refiner
         # has the second alone.
@@ -78,16 +77,9 @@ class EmbeddingReader:
             )
         return own
 
-    def _widths(self, blueprint: Blueprint) -> Mapping[str, int]:
-        """Numbers in a vector of each of a model's text encoders, in their order."""
-        with self._lock:
-            known = self._known.get(id(blueprint))
-            if known is None or known[0] is not blueprint:
-                known = self._known[id(blueprint)] = blueprint, _widths(blueprint)
-            return known[1]
-
 
 def _widths(blueprint: Blueprint) -> dict[str, int]:
+    """Numbers in a vector of each of a model's text encoders, in their order."""
     found = {}
     for name in _ENCODERS:
         if name in blueprint.parts:

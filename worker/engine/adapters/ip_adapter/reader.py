@@ -1,7 +1,6 @@
 """IP-Adapter as a kind of adapter: a file, and the image encoder beside it."""
 
 import hashlib
-import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -10,7 +9,6 @@ from latentry.contracts import Adapter, AdapterKind
 from latentry.errors import AdapterUnusable
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.ip_adapter.attentions import (
-    CrossAttention,
     attentions,
     refuse_misfit,
 )
@@ -20,6 +18,7 @@ from worker.engine.adapters.ip_adapter.encoders import Encoders
 from worker.engine.adapters.ip_adapter.layout import IPAdapterFile, is_ip_adapter
 from worker.engine.adapters.ip_adapter.loaded import LoadedIPAdapter
 from worker.engine.adapters.lora.description import described
+from worker.engine.adapters.per_model import PerModel
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -35,8 +34,7 @@ class IPAdapterReader:
         self._at = at
         self._budget_bytes = budget_bytes
         self._encoders = Encoders()
-        self._known: dict[int, tuple[Blueprint, tuple[CrossAttention, ...]]] = {}
-        self._lock = threading.Lock()
+        self._attentions = PerModel(attentions)
 
     def recognises(self, file: AdapterFile) -> bool:
         """By `image_proj.…` and `ip_adapter.…`."""
@@ -53,7 +51,7 @@ class IPAdapterReader:
         fitting, why = dict[str, str](), AdapterUnusable("There is no model that it could fit.")
         for model, blueprint in blueprints.items():
             try:
-                refuse_misfit(parsed, self._attentions(blueprint))
+                refuse_misfit(parsed, self._attentions.of(blueprint))
                 fitting[model] = blueprint.card.family
             except AdapterUnusable as error:
                 if not family or blueprint.card.family == family:
@@ -76,7 +74,7 @@ class IPAdapterReader:
         """Its layers, and its encoder, which others may have loaded. Raises AdapterUnusable."""
         parsed = IPAdapterFile.of(file)
         file.refuse_non_finite()
-        layers = self._attentions(blueprint)
+        layers = self._attentions.of(blueprint)
         refuse_misfit(parsed, layers)
         files, encoder = self._encoders.find(file, parsed)
         identity = _identity(file, encoder)
@@ -99,13 +97,6 @@ class IPAdapterReader:
                 f"With its image encoder it takes {own} bytes of memory, and workers keep"
                 f" {self._budget_bytes} for adapters (LATENTRY_ADAPTER_MEMORY_BYTES)."
             )
-
-    def _attentions(self, blueprint: Blueprint) -> tuple[CrossAttention, ...]:
-        with self._lock:
-            known = self._known.get(id(blueprint))
-            if known is None or known[0] is not blueprint:
-                known = self._known[id(blueprint)] = blueprint, attentions(blueprint)
-            return known[1]
 
 
 def _identity(file: AdapterFile, encoder: str) -> str:

@@ -1,6 +1,5 @@
 """LoRA as a kind of adapter: each file is one that is of no other kind."""
 
-import threading
 from collections.abc import Mapping
 from functools import partial
 
@@ -11,6 +10,7 @@ from worker.engine.adapters.lora.architecture import NETWORKS, Architecture
 from worker.engine.adapters.lora.description import described, family_of_file
 from worker.engine.adapters.lora.layout import planned, refuse_other_methods
 from worker.engine.adapters.lora.loaded import LoadedAdapter, size_bytes
+from worker.engine.adapters.per_model import PerModel
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -21,8 +21,7 @@ class LoraReader:
 
     def __init__(self, at: Device) -> None:
         self._at = at
-        self._known: dict[int, tuple[Blueprint, Architecture]] = {}
-        self._lock = threading.Lock()
+        self._architectures = PerModel(Architecture.of)
 
     def recognises(self, file: AdapterFile) -> bool:
         """Always: the last kind to be asked, which says what is wrong with a file of none."""
@@ -35,7 +34,7 @@ class LoraReader:
         family, fitting = family_of_file(file), {}
         misfit = AdapterUnusable("There is no model that it could fit.")
         for model, blueprint in blueprints.items():
-            architecture = self._architecture(blueprint)
+            architecture = self._architectures.of(blueprint)
             try:
                 fitting[model] = planned(file, architecture), architecture.family
             except AdapterUnusable as error:
@@ -57,14 +56,7 @@ class LoraReader:
     def plan(self, file: AdapterFile, blueprint: Blueprint) -> Loading:
         """The layers that it changes in a model. Raises AdapterUnusable."""
         file.refuse_non_finite()
-        architecture = self._architecture(blueprint)
+        architecture = self._architectures.of(blueprint)
         plans = planned(file, architecture)
         load = partial(LoadedAdapter.of, file, plans, architecture.shapes, self._at)
         return Loading(size_bytes(plans, self._at), load)
-
-    def _architecture(self, blueprint: Blueprint) -> Architecture:
-        with self._lock:
-            known = self._known.get(id(blueprint))
-            if known is None or known[0] is not blueprint:
-                known = self._known[id(blueprint)] = blueprint, Architecture.of(blueprint)
-            return known[1]

@@ -1,6 +1,5 @@
 """VAEs as a kind of adapter: single files of either layout, and diffusers' folders."""
 
-import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -9,6 +8,7 @@ from latentry.contracts import Adapter, AdapterKind
 from latentry.errors import AdapterUnusable
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.description import described
+from worker.engine.adapters.per_model import PerModel
 from worker.engine.adapters.reader import Loading
 from worker.engine.adapters.vae.layout import Latents, planned
 from worker.engine.adapters.vae.loaded import LoadedVae
@@ -25,8 +25,7 @@ class VaeReader:
 
     def __init__(self, at: Device) -> None:
         self._at = at
-        self._known: dict[int, tuple[Blueprint, Latents]] = {}
-        self._lock = threading.Lock()
+        self._latents = PerModel(Latents.of)
 
     def recognises(self, file: AdapterFile) -> bool:
         """By the class that its config names, or by its tensors."""
@@ -36,7 +35,7 @@ class VaeReader:
         """Its entry; one that fits no model says of the last one why."""
         fitting, why = dict[str, str](), AdapterUnusable("There is no model that it could fit.")
         for model, blueprint in blueprints.items():
-            latents = self._latents(blueprint)
+            latents = self._latents.of(blueprint)
             try:
                 planned(file, latents)
             except AdapterUnusable as error:
@@ -56,13 +55,6 @@ class VaeReader:
 
     def plan(self, file: AdapterFile, blueprint: Blueprint) -> Loading:
         """How it is loaded for a model. Raises AdapterUnusable."""
-        part = planned(file, self._latents(blueprint))
+        part = planned(file, self._latents.of(blueprint))
         load = partial(LoadedVae.of, file, part, self._at)
         return Loading(part.size_bytes(self._at.dtype), load)
-
-    def _latents(self, blueprint: Blueprint) -> Latents:
-        with self._lock:
-            known = self._known.get(id(blueprint))
-            if known is None or known[0] is not blueprint:
-                known = self._known[id(blueprint)] = blueprint, Latents.of(blueprint)
-            return known[1]

@@ -21,7 +21,6 @@ from tests.worker.engine.reference import has_adapters
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
 from worker.engine.residuals import Residuals
-from worker.engine.unet.compiled import CompiledUNets
 
 SCHEDULES = 10
 HIRES = {"width": 96, "height": 64, "steps": 3, "strength": 0.7}
@@ -228,19 +227,9 @@ def test_it_is_called_on_the_rows_that_use_it_and_for_all_images_at_once(
 
 @pytest.mark.parametrize("net", ["lines", "sketch"])
 def test_no_compiled_call_has_a_row_with_one(
-    folders: dict[str, Path], nets: Nets, tmp_path: Path, net: str
+    compiling: tuple[Diffusion, list[int]], nets: Nets, net: str
 ) -> None:
-    compiled: list[int] = []
-
-    class Noted(CompiledUNets):
-        def prepare(self, slot: Any, unet: Any) -> None:
-            compiled.append(slot.calls)
-
-    backend = Diffusion(
-        device="cpu", dtype="float32", threads=1, compiled=Noted(tmp_path / "compiled")
-    )
-    backend.load("epsilon", folders["epsilon"])
-    compiled.clear()
+    backend, compiled = compiling
     plain = tiny.order("plain", num_inference_steps=2, sampler="euler")
     with_one = worn(backend, nets, plain, [(net, {"end": 0.5})])
     members = [backend.begin(order, backend.plan(order))[0] for order in (plain, with_one)]

@@ -15,6 +15,7 @@ from latentry.errors import AdapterGone
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters.control import written
 from tests.worker.engine.adapters.control.test_files import shelf_of
+from tests.worker.engine.conftest import serving
 from worker.engine.adapters.control.t2i_adapter.loaded import LoadedT2IAdapter
 from worker.engine.adapters.shelf import Shelf
 from worker.engine.diffusion.diffusion import Diffusion
@@ -35,9 +36,7 @@ def unet(three_levels: Mapping[str, Path]) -> Any:
 
 @pytest.fixture(scope="module")
 def backend(three_levels: Mapping[str, Path]) -> Diffusion:
-    made = Diffusion(device="cpu", dtype="float32", threads=1)
-    made.load(SD1, three_levels[SD1])
-    return made
+    return serving({SD1: three_levels[SD1]})
 
 
 @pytest.fixture

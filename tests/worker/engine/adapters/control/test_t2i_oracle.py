@@ -15,7 +15,7 @@ from latentry.errors import UnsupportedField, UnsupportedSize
 from tests.worker.engine import oracle, stock
 from tests.worker.engine.adapters.control.conftest import Carve, Made, controlled, picture
 from tests.worker.engine.adapters.control.written import t2i_adapter
-from tests.worker.engine.conftest import sharing
+from tests.worker.engine.conftest import serving, sharing
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Order
 
@@ -42,10 +42,7 @@ WAYS: dict[str, tuple[str, list[dict[str, Any]], dict[str, Any], list[dict[str, 
 
 @pytest.fixture(scope="module")
 def backend(three_levels: Mapping[str, Path]) -> Diffusion:
-    made = Diffusion(device="cpu", dtype="float32", threads=1)
-    for name, folder in three_levels.items():
-        made.load(name, folder)
-    return made
+    return serving(three_levels)
 
 
 def by_stock(parts: Any, nets: Sequence[Made], order: Order) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """Files of IP-Adapters and their image encoders: found, refused with a sentence, loaded once."""
 
 import json
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from latentry.contracts import AdapterKind
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
+from tests.worker.engine.adapters.damage import damaged
 from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.ip_adapter.pasted import KINDS, Weights
 from worker.engine.adapters.shelf import Shelf
@@ -305,20 +305,7 @@ def test_what_is_too_large_for_the_models_precision_is_refused(
 def test_a_damaged_file_is_refused_or_taken_and_nothing_else(
     shelf: Shelf, folder: Path, plain: Weights, plus: Weights, seed: int
 ) -> None:
-    """Bytes of the header above all: names, shapes, numbers."""
-    chance = random.Random(seed)
     path = pasted.save([plain, plus][seed % 2], folder / "a.safetensors")
-    whole, taken, reasons = path.read_bytes(), 0, set()
-    length = int.from_bytes(whole[:8], "little")
-    for _ in range(200):
-        damaged = bytearray(whole)
-        for _ in range(chance.choice([1, 1, 2, 5])):
-            where = chance.choice([chance.randrange(8 + length), chance.randrange(len(whole))])
-            damaged[where] = chance.choice([chance.randrange(256), *b'0198"{}[],:.'])
-        path.write_bytes(damaged)
-        try:
-            taken += bool(shelf.inspect(path).models)
-        except AdapterUnusable as error:
-            reasons.add(error.message)
+    taken, reasons = damaged(path, shelf.inspect, seed=seed, times=200)
     assert taken, "some damage is to weights alone"
     assert len(reasons) > 5

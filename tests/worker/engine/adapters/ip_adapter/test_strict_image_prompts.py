@@ -11,14 +11,13 @@ from tests.worker.engine.adapters.conftest import Tailor
 from tests.worker.engine.adapters.drawing import Worn, dressed
 from tests.worker.engine.adapters.ip_adapter.conftest import Paster, Prompt, showing
 from tests.worker.engine.adapters.test_strict_loras import HIRES
-from tests.worker.engine.adapters.watched import AllAtOnce, all_bits, outlive
+from tests.worker.engine.adapters.watched import AllAtOnce, all_bits, outlive, schedules
 from tests.worker.engine.conftest import sharing
 from tests.worker.engine.diffusion.test_strict import neighbour
 from worker.engine.adapters.shelf import Shelf
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
 
-QUICK, SCHEDULES = 12, 120
 # Of each watched image: its fields, and which pictures which files show it.
 WATCHED: dict[str, tuple[dict[str, Any], tuple[tuple[str, int, float], ...]]] = {
     "plain": ({}, ()),
@@ -83,11 +82,7 @@ def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
     assert len(set(alone.values())) == len(WATCHED)
 
 
-@pytest.mark.parametrize(
-    "seeds",
-    [range(QUICK), pytest.param(range(QUICK, SCHEDULES), marks=pytest.mark.slow)],
-    ids=["quick", "rest"],
-)
+@schedules(12, 120)
 def test_bits_depend_on_an_images_own_pictures_alone(
     loaded: Diffusion, gallery: Gallery, alone: dict[str, bytes], seeds: range
 ) -> None:

@@ -24,6 +24,7 @@ from tests.worker.engine.adapters.ip_adapter.conftest import (
 )
 from tests.worker.engine.adapters.ip_adapter.showing import Shown, shown
 from tests.worker.engine.adapters.test_with_everything import WAYS, with_canvas
+from tests.worker.engine.conftest import serving
 from tests.worker.engine.diffusion.test_edits import edit, edited
 from tests.worker.engine.diffusion.test_from_pictures import photo
 from tests.worker.engine.stock import Stock
@@ -33,7 +34,6 @@ from worker.engine.image_attention import Context, Look, looking, together
 from worker.engine.loop import Engine, Order
 from worker.engine.low_rank.sites import sites
 from worker.engine.models.fuse import fuse_projections
-from worker.engine.unet.compiled import CompiledUNets
 
 pytestmark = stock.WARNINGS
 
@@ -50,9 +50,7 @@ def gaze(paster: Paster) -> Pasted:
 
 @pytest.fixture(scope="module")
 def backend(folders: dict[str, Path]) -> Diffusion:
-    made = Diffusion(device="cpu", dtype="float32", threads=1)
-    made.load("epsilon", folders["epsilon"])
-    return made
+    return serving({"epsilon": folders["epsilon"]})
 
 
 class Definition:
@@ -129,8 +127,7 @@ def test_queries_have_the_terms_of_loras(backend: Diffusion, eye: Pasted, tailor
 @pytest.mark.parametrize("determinism", ["fast", "strict"])
 def test_the_three_rows_of_an_edit_see_what_stock_s_see(tmp_path: Path, determinism: str) -> None:
     folder = tiny.make(tmp_path / "model", tiny.EPSILON, channels=8)
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("sd1-edit", folder)
+    backend = serving({"sd1-edit": folder})
     reference = Stock({"sd1-edit": folder}, {"sd1-edit": tiny.EPSILON})
     unet = reference.pipeline("sd1-edit").unet
     weights = pasted.ip_adapter(unet, pasted.KINDS["ip-adapter-plus"], 1)
@@ -194,8 +191,7 @@ def test_joined_projections_look_alike(backend: Diffusion, eye: Pasted) -> None:
 def test_a_picture_is_encoded_once_for_all_jobs(
     folders: dict[str, Path], gaze: Pasted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    backend.load("epsilon", folders["epsilon"])
+    backend = serving({"epsilon": folders["epsilon"]})
     order = tiny.order("job", model="epsilon")
 
     def begun(*prompts: Prompt) -> Any:
@@ -217,20 +213,9 @@ def test_a_picture_is_encoded_once_for_all_jobs(
 
 
 def test_no_compiled_call_has_a_row_with_image_prompts(
-    folders: dict[str, Path], eye: Pasted, tmp_path: Path
+    compiling: tuple[Diffusion, list[int]], eye: Pasted
 ) -> None:
-    compiled: list[int] = []
-
-    class Noted(CompiledUNets):
-        def prepare(self, slot: Any, unet: Any) -> None:
-            compiled.append(slot.calls)
-            slot.calls += 1
-
-    backend = Diffusion(
-        device="cpu", dtype="float32", threads=1, compiled=Noted(tmp_path / "compiled")
-    )
-    backend.load("epsilon", folders["epsilon"])
-    compiled.clear()
+    backend, compiled = compiling
     order = tiny.order("plain", model="epsilon")
     plain, _ = backend.begin(order, backend.plan(order))
     worn, _ = backend.begin(showing(backend.adapters, order, Prompt(eye)), backend.plan(order))

@@ -8,12 +8,13 @@ from diffusers.models.adapter import T2IAdapter
 
 from latentry.contracts import Adapter, AdapterKind
 from latentry.errors import AdapterUnusable
-from worker.engine.adapters.control.network import Targets, entry_of
+from worker.engine.adapters.control.network import entry_of, target
 from worker.engine.adapters.control.t2i_adapter.config import t2i_config
 from worker.engine.adapters.control.t2i_adapter.loaded import LoadedT2IAdapter
 from worker.engine.adapters.control.t2i_adapter.marks import is_t2i_adapter
 from worker.engine.adapters.control.t2i_adapter.names import under_diffusers_names
 from worker.engine.adapters.network_file import NetworkFile
+from worker.engine.adapters.per_model import PerModel
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -29,7 +30,7 @@ class T2IAdapterReader:
 
     def __init__(self, at: Device) -> None:
         self._at = at
-        self._targets = Targets()
+        self._targets = PerModel(target)
 
     def recognises(self, file: NetworkFile) -> bool:
         """By the names of its tensors."""

@@ -1,0 +1,41 @@
+"""`latentry caption`."""
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
+from latentry.cli.drawing.estimates import tell_estimate
+from latentry.cli.drawing.results import succeeded
+from latentry.cli.fields import values
+from latentry.cli.fields.options import among, caption_options, common_fields
+from latentry.cli.terminal.progress import Board
+from latentry.client.pictures.fields import CaptionFields
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the whole job as JSON.")]
+
+
+@caption_options
+def caption(
+    image: Annotated[
+        str,
+        typer.Argument(metavar="PICTURE", help="Picture to look at: a path, a URL or a file id."),
+    ],
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+    **options: Any,
+) -> None:
+    """Say what a picture shows."""
+    picture = values.picture("image", image)
+    assert picture is not None, "an argument is given"
+    fields = cast(CaptionFields, among(CaptionFields, common_fields(options)))
+    with connect(url, api_key) as client:
+        if options["dry_run"]:
+            tell_estimate(client.estimate_caption(picture, **fields), as_json=as_json)
+            return
+        job = client.submit_caption(picture, **fields)
+        with Board() as board:
+            ended = succeeded(client, job, None, board)
+    typer.echo(ended.model_dump_json() if as_json else ended.caption)

@@ -1,0 +1,100 @@
+"""Jobs that one request makes of several pictures, and their ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from fastapi import Request
+
+from latentry.contracts import JobStatus
+from latentry.errors import RateLimited
+from latentry.ledger import Accepted, JobRecord, commands, keyring
+from latentry.ledger.accounts import NO_KEY
+from service.access.auth import Caller, rate_limit_headers
+from service.doors.automatic1111.instance import Instance
+from service.doors.ends import failed
+from service.doors.wait import created_and_ended_or_canceled
+from service.gateway import Gateway
+from service.http.body_room import release_body
+
+T = TypeVar("T")
+Submit = Callable[[str, str, str | None], Awaitable[Accepted]]
+"""The job of a picture, by the pointer to where it was sent, itself, and its idempotency key."""
+
+WITHIN_S: Final = 3_600.0
+
+
+async def accepted_each(
+    gateway: Gateway,
+    caller: Caller,
+    request: Request,
+    pictures: Mapping[str, str],
+    submit: Submit,
+    idempotency_key: str | None,
+) -> list[Accepted]:
+    """The job of each picture, or what refuses the first that is refused, and none of them.
+
+    Each counts as a request of the key's rate. With an idempotency key each has one of its own:
+    the header's with its number. Raises RateLimited, and what `submit` does.
+    """
+    await _count(gateway, caller, request, len(pictures))
+
+    async def one(number: int, at: str, picture: str) -> Accepted:
+        key = idempotency_key
+        if key is not None and len(pictures) > 1:
+            key = f"{key}:{number}"
+        return await submit(at, picture, key)
+
+    every = (one(k, at, picture) for k, (at, picture) in enumerate(pictures.items()))
+    accepted, refused = _parted(await asyncio.gather(*every, return_exceptions=True))
+    if refused:
+        if idempotency_key is None:
+            commanded = (commands.cancel(job.ref) for job in accepted)
+            await asyncio.gather(*map(gateway.ledger.run, commanded))
+        raise refused[0]
+    instance = Instance.of(gateway, caller)
+    await asyncio.gather(*(instance.enter(job.ref, None) for job in accepted))
+    return accepted
+
+
+async def ended_each(
+    gateway: Gateway, request: Request, accepted: Sequence[Accepted], *, keep: bool
+) -> list[JobRecord]:
+    """Their records, once all have succeeded. Raises what the first failed with.
+
+    They are canceled if the client leaves, unless it may come back: `keep`.
+    """
+    release_body(request)
+
+    async def ended(one: Accepted) -> JobRecord:
+        record = await created_and_ended_or_canceled(
+            gateway, request, one.ref, _already(one), within_s=WITHIN_S, keep=keep
+        )
+        if record.state is not JobStatus.SUCCEEDED:
+            raise failed(record)
+        return record
+
+    records, failures = _parted(await asyncio.gather(*map(ended, accepted), return_exceptions=True))
+    if failures:
+        raise failures[0]
+    return records
+
+
+async def _count(gateway: Gateway, caller: Caller, request: Request, jobs: int) -> None:
+    if caller.key_id == NO_KEY or jobs == 1:
+        return
+    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, jobs - 1))
+    request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
+    if taken.count < jobs - 1:
+        raise RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+
+
+def _parted(found: Sequence[T | BaseException]) -> tuple[list[T], list[BaseException]]:
+    failures = [one for one in found if isinstance(one, BaseException)]
+    return [one for one in found if not isinstance(one, BaseException)], failures
+
+
+async def _already(accepted: Accepted) -> Accepted:
+    """As one that was found, which may have ended before anybody listened."""
+    return replace(accepted, record=None)

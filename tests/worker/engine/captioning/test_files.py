@@ -1,0 +1,141 @@
+"""A captioner's files, damaged and hostile: it is left out, and the worker goes on."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from latentry.settings import Settings
+from tests.worker.engine.captioning import tiny_blip
+from worker.backends import open_backend
+from worker.engine.captioning.captioner import open_captioner
+from worker.engine.device import Device
+from worker.process.keepalive import NoKeepalive
+
+CPU = Device.choose("cpu", "float32")
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    return tiny_blip.write(tmp_path_factory.mktemp("captioner") / "tiny")
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(whole, tmp_path / "own")
+
+
+def config(**changed: Any) -> Callable[[Path], object]:
+    """Change it, or its parts: `text_config__vocab_size`."""
+
+    def change(folder: Path) -> None:
+        file = folder / "config.json"
+        read = json.loads(file.read_text())
+        for name, value in changed.items():
+            part, _, own = name.partition("__")
+            if own:
+                read[part][own] = value
+            else:
+                read[part] = value
+        file.write_text(json.dumps(read))
+
+    return change
+
+
+def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        weights = load_file(folder / WEIGHTS)
+        change(weights)
+        save_file(weights, folder / WEIGHTS)
+
+    return write
+
+
+def pickled(folder: Path) -> None:
+    torch.save(load_file(folder / WEIGHTS), folder / "pytorch_model.bin")
+    (folder / WEIGHTS).unlink()
+
+
+def cut(folder: Path) -> None:
+    data = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(data[: len(data) // 2])
+
+
+def text(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
+
+
+FIRST = "text_decoder.bert.embeddings.word_embeddings.weight"
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "a pickle": pickled,
+    "cut short": cut,
+    "no weights": lambda folder: (folder / WEIGHTS).unlink(),
+    "no config": lambda folder: (folder / "config.json").unlink(),
+    "no words": lambda folder: (folder / "vocab.txt").unlink(),
+    "words that are none": lambda folder: (
+        (folder / "vocab.txt").unlink(),
+        (folder / "tokenizer.json").write_text('{"model": {"vocab": [1, 2]}}'),
+    ),
+    "more words than the network has": text("vocab.txt", "word\n" * 1_000),
+    "no JSON": text("config.json", "{"),
+    "a deep JSON": text("config.json", "[" * 200_000),
+    "a list": text("config.json", "[]"),
+    "another network": config(architectures=["BlipForQuestionAnswering"]),
+    "no network": config(architectures=None),
+    "parts that are none": config(text_config=[1]),
+    "layers without end": config(text_config__num_hidden_layers=10**9),
+    "a huge layer": config(vision_config__hidden_size=10**12),
+    "a negative size": config(text_config__vocab_size=-5),
+    "no heads": config(text_config__num_attention_heads=0),
+    "half a layer": config(vision_config__num_hidden_layers=1.5),
+    "an unknown activation": config(text_config__hidden_act="__import__"),
+    "another size": config(text_config__hidden_size=64),
+    "a tensor less": tensors(lambda weights: weights.pop(FIRST)),
+    "a tensor more": tensors(lambda weights: weights.update(other=torch.zeros(2))),
+    "not finite": tensors(lambda weights: weights[FIRST].fill_(float("nan"))),
+}
+
+
+@pytest.mark.parametrize("damage", HOSTILE)
+def test_what_cannot_be_used_is_left_out(folder: Path, damage: str) -> None:
+    HOSTILE[damage](folder)
+    assert open_captioner(folder, CPU, 0, 0) is None
+
+
+def test_what_a_config_says_besides_is_not_read(folder: Path) -> None:
+    code = {"AutoModel": "evil--code.Model"}
+    config(auto_map=code, _name_or_path="/etc", torch_dtype="float16", quantization_config={})(
+        folder
+    )
+    assert open_captioner(folder, CPU, 0, 0) is not None
+
+
+def test_it_counts_in_the_memory_for_models(folder: Path) -> None:
+    found = open_captioner(folder, CPU, 0, 0)
+    assert found is not None
+    assert open_captioner(folder, CPU, found.size_bytes + 10, 10) is not None
+    assert open_captioner(folder, CPU, found.size_bytes + 9, 10) is None
+    budget = 2**40
+    settings = Settings(
+        models="shapes=models/shapes",
+        captioner=str(folder),
+        device="cpu",
+        model_memory_bytes=budget,
+    )
+    backend, cards = open_backend(settings, NoKeepalive())
+    assert cards[-1].captioner == "own"
+    memory = backend.backend_of("shapes")._residents.memory
+    assert budget - memory.budget_bytes == found.size_bytes
+
+
+def test_a_worker_without_a_usable_one_serves_all_else(folder: Path) -> None:
+    cut(folder)
+    settings = Settings(models="a=simulated:call_ms=0.1", captioner=str(folder), device="cpu")
+    _, cards = open_backend(settings, NoKeepalive())
+    assert not [card for card in cards if hasattr(card, "captioner")]

@@ -1,0 +1,97 @@
+"""Control pictures by themselves: the bits that ControlNets are shown, in calls beside steps."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentry.contracts import Control, InputFile, Preprocess, ResizeMode, ResolvedControl
+from latentry.rules.preprocessing import control_calls
+from tests.worker.engine import tiny
+from worker.engine.background.backend import Background
+from worker.engine.inputs.canvas import Canvas, Pixels
+from worker.engine.inputs.control import control_pictures
+from worker.engine.loop import BackgroundOrder, Done, Engine, Step
+from worker.engine.loop.router import BackendRouter
+from worker.engine.preprocessing import Preprocessors
+
+
+def picture(width: int = 200, height: int = 120) -> Pixels:
+    cells = np.random.default_rng(1).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def engine() -> Engine:
+    background = Background([Preprocessors()])
+    return Engine(BackendRouter({card.queue: background for card in background.cards}))
+
+
+def order(pixels: Pixels, job: str = "job", **fields) -> BackgroundOrder:
+    height, width = pixels.shape[:2]
+    image = InputFile(file="file_1", pixel_sha256="1", width=width, height=height)
+    request = ResolvedControl(image=image, **{"width": width, "height": height} | fields)
+    request = request.model_copy(update={"steps": len(control_calls(request))})
+    return BackgroundOrder(job, 0, request, 0, canvas=Canvas.of(request, {"image": pixels}))
+
+
+def made(*orders: BackgroundOrder) -> tuple[dict[str, Done], list[Step]]:
+    running, found, steps = engine(), dict[str, Done](), list[Step]()
+    for one in orders:
+        running.submit(one)
+    for _ in range(1000):
+        for event in running.step():
+            if isinstance(event, Done):
+                found[event.job] = event
+            elif isinstance(event, Step):
+                steps.append(event)
+        if len(found) == len(orders):
+            return found, steps
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("mode", ResizeMode)
+@pytest.mark.parametrize("preprocess", Preprocess)
+def test_it_is_what_a_controlnet_is_shown_at_that_size(preprocess, mode) -> None:
+    fields = {"preprocess": preprocess, "resize_mode": mode, "thresholds": (60, 150)}
+    alone = order(picture(), width=64, height=96, **fields)
+    found, _ = made(alone)
+    request = tiny.order(width=64, height=96).request
+    control = Control(id="lines", image=alone.request.image, sha256="1" * 64, **fields)
+    [expected] = control_pictures(control, picture(), request, None)
+    assert np.array_equal(found["job"].pixels, expected)
+    assert found["job"].profile
+
+
+def test_a_large_one_is_made_in_strips_each_of_which_is_a_step() -> None:
+    large = picture(1040, 800)
+    one = order(large, preprocess=Preprocess.CANNY)
+    found, steps = made(one)
+    assert len(control_calls(one.request)) == 6
+    assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6]
+    whole = Control(id="l", image=one.request.image, preprocess="canny", sha256="1" * 64)
+    request = tiny.order(width=1040, height=800).request
+    [expected] = control_pictures(whole, large, request, None)
+    assert np.array_equal(found["job"].pixels, expected)
+
+
+def test_what_is_transparent_is_white() -> None:
+    clear = np.zeros((16, 16, 4), np.uint8)
+    found, _ = made(order(clear, preprocess=Preprocess.NONE))
+    assert (found["job"].pixels == 255).all()
+
+
+def test_neighbours_change_nothing() -> None:
+    several = {
+        one.value: order(picture(), one.value, preprocess=one, width=96) for one in Preprocess
+    }
+    together, _ = made(*several.values())
+    for name, one in several.items():
+        assert np.array_equal(together[name].pixels, made(one)[0][name].pixels)
+
+
+def test_what_was_made_is_its_pace() -> None:
+    running = engine()
+    running.submit(order(picture(512, 512), preprocess=Preprocess.CANNY))
+    while not any(isinstance(event, Done) for event in running.step()):
+        pass
+    [pace] = running.paces().values()
+    assert pace.step_megapixel_s > 0

@@ -1,0 +1,1 @@
+"""What pictures show, in words, by a captioning network: in short calls beside the UNet's."""

@@ -1,0 +1,151 @@
+"""Captions, greedily: a call looks at the picture, and each further one makes a token."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import numpy as np
+import structlog
+import torch
+from PIL import Image
+
+from latentry.contracts import CaptionerCard, InputFile, ResolvedCaption
+from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
+from latentry.rules.captioning import caption_calls
+from worker.engine.background.profile import profile_id
+from worker.engine.captioning.blip import read_blip
+from worker.engine.captioning.words import Words
+from worker.engine.device import Device
+from worker.engine.inputs.canvas import Pixels
+from worker.engine.job_failures import as_job_failed
+from worker.engine.loop.backend import Taken
+from worker.engine.models.loading.loading import as_configuration_error
+from worker.engine.timing import Timing
+
+log = structlog.get_logger()
+
+# OpenAI's CLIP: its image processor's mean and deviation of each channel, which BLIP has too.
+_MEAN: Final = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
+_STD: Final = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+_TEST_TOKENS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captioner:
+    """A network in memory, in float32."""
+
+    card: CaptionerCard
+    network: Any
+    words: Words
+    device: torch.device
+    timer: Timing
+    profile: str
+    test_s: float = 0.0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its weights in memory."""
+        return sum(tensor.nbytes for tensor in self.network.state_dict().values())
+
+    def calls(self, request: ResolvedCaption) -> list[tuple[int, int]]:
+        """Height and width that each call counts for."""
+        return caption_calls(request, self.card)
+
+    def example(self) -> ResolvedCaption:
+        """A request for one token."""
+        image = InputFile(file="", pixel_sha256="", width=self.card.side, height=self.card.side)
+        return ResolvedCaption(image=image, max_tokens=1)
+
+    def begin(self, request: ResolvedCaption, picture: Pixels) -> "Captioning":
+        """Begin with RGB bytes [height, width, 3]."""
+        return Captioning(self, prepared(picture, self.card.side))
+
+
+class Captioning:
+    """One picture, [1, 3, side, side], and the tokens that were made of it."""
+
+    def __init__(self, captioner: Captioner, picture: torch.Tensor) -> None:
+        self._captioner = captioner
+        self._picture = picture
+        self._seen: Any = None
+        self._tokens: list[int] = []
+        self.is_done = False
+
+    @torch.inference_mode()
+    def make(self, call: int) -> None:
+        """Look at the picture, or make one token. Raises OutOfMemory, EngineError, …"""
+        network, device = self._captioner.network, self._captioner.device
+        with as_job_failed():
+            if call == 0:
+                self._seen = network.vision_model(pixel_values=self._picture.to(device))[0]
+            else:
+                self._add_token(network, device)
+
+    def _add_token(self, network: Any, device: torch.device) -> None:
+        config = network.config.text_config
+        told = torch.tensor([[config.bos_token_id, *self._tokens]], device=device)
+        mask = torch.ones(self._seen.shape[:2], dtype=torch.long, device=device)
+        # Without a cache of the tokens before: they are few beside the picture's.
+        made = network.text_decoder(
+            input_ids=told,
+            encoder_hidden_states=self._seen,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        )
+        logits = made.logits[0, -1]
+        if not bool(logits.isfinite().all()):
+            raise NonFiniteOutput("The captioner produced non-finite values.")
+        token = int(logits.argmax())
+        self.is_done = token == config.sep_token_id
+        if not self.is_done:
+            self._tokens.append(token)
+
+    def take(self) -> Taken:
+        """The caption's UTF-8 bytes."""
+        text = self._captioner.words.text(self._tokens)
+        return Taken([np.frombuffer(text.encode(), np.uint8)])
+
+
+def prepared(picture: Pixels, side: int) -> torch.Tensor:
+    """RGB bytes [H, W, 3] as transformers' BlipImageProcessor gives them, [1, 3, side, side]."""
+    square = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+    normal = (np.asarray(square, np.float32) / np.float32(255) - _MEAN) / _STD
+    return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))[None]
+
+
+def open_captioner(
+    folder: Path, at: Device, budget_bytes: int, used_bytes: int
+) -> Captioner | None:
+    """Load and try it; None, and logged, if it cannot be used.
+
+    `budget_bytes`: of all weights in memory, of which so many are used; 0 sets no bound.
+    """
+    try:
+        with as_configuration_error(folder.name):
+            captioner = _loaded(folder, at)
+        if 0 < budget_bytes < used_bytes + captioner.size_bytes:
+            raise ConfigurationError(
+                f"Its weights take {captioner.size_bytes} bytes beside {used_bytes} of upscalers;"
+                f" LATENTRY_MODEL_MEMORY_BYTES allows {budget_bytes}."
+            )
+    except LatentryError as error:  # of its first caption too
+        log.error("captioner.unusable", captioner=str(folder), why=error.message)
+        return None
+    log.info("captioner.loaded", captioner=captioner.card.captioner)
+    return captioner
+
+
+def _loaded(folder: Path, at: Device) -> Captioner:
+    network, words = read_blip(folder), Words.of(folder)
+    network = network.to(at.device, torch.float32)
+    if len(words.pieces) > network.config.text_config.vocab_size:
+        raise ConfigurationError(f"{folder} has more words than its network.")
+    card = CaptionerCard(captioner=folder.name, side=network.config.vision_config.image_size)
+    profile = profile_id(card.captioner, f"torch {torch.__version__}")
+    made = Captioner(card, network, words, at.device, Timing(at.device), profile)
+    began = perf_counter()
+    work = made.begin(made.example(), np.full((8, 8, 3), 128, np.uint8))
+    for call in range(_TEST_TOKENS):
+        work.make(call)
+    return replace(made, test_s=perf_counter() - began)
