@@ -1,5 +1,6 @@
 """The command line, on top of the SDK. It needs the `cli` extra."""
 
+import io
 import sys
 
 from latentry.errors import LatentryError
@@ -17,6 +18,10 @@ def main() -> None:
         sys.exit("The command line needs an extra: pip install 'latentry[cli]'")
     from latentry.cli.exits import exit_of
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not what tests put there
+            # A terminal that is not of UTF-8 shows ? instead of a bar or a foreign letter.
+            stream.reconfigure(errors="replace")
     try:
         app(prog_name="latentry")
     except LatentryError as error:

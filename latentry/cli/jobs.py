@@ -10,11 +10,11 @@ from rich.table import Table
 
 from latentry.cli import tables
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.drawing.results import after_cancel
+from latentry.cli.drawing.results import SEEDLESS, after_cancel
 from latentry.cli.exits import Exit
 from latentry.cli.fields.values import labels
 from latentry.client.filters import Filters
-from latentry.contracts import Event, EventType, Job, JobKind, JobStatus
+from latentry.contracts import Event, EventType, Image, Job, JobKind, JobStatus
 
 _PROMPT, _FEW = 48, 15  # characters of a row; in a narrow terminal
 _DAY, _TIME = "YYYY-MM-DD", "TIME"
@@ -198,14 +198,20 @@ def _said(event: Event) -> str:
             return f"{event.type}: {error.message} ({error.code})" if error else str(event.type)
 
 
+def _image(job: Job, image: Image) -> str:
+    seed = "" if job.kind in SEEDLESS else f", seed {image.seed}"
+    return f"Image {image.index + 1}: {image.width}×{image.height}{seed}."
+
+
 def _lines(job: Job) -> list[str]:
     progress = f", step {job.progress.step} of {job.progress.steps}" if job.progress else ""
+    has = "has" if job.done and job.status is not JobStatus.CANCELED else "is"
     before = job.queue_position
     position = "" if before is None else f", {before} of your jobs before it"
     return [
-        f"Job {job.id} is {job.status}{progress}{position}.",
+        f"Job {job.id} {has} {job.status}{progress}{position}.",
         *(f"{warning.message} ({warning.code})" for warning in job.warnings),
         *([f"{job.error.message} ({job.error.code})"] if job.error else []),
-        *(f"Image {at.index + 1}: {at.width}×{at.height}, seed {at.seed}." for at in job.images),
+        *(_image(job, at) for at in job.images),
         *([f"`latentry fetch {job.id}` saves them; --json has the URLs."] if job.images else []),
     ]

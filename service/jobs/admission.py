@@ -36,6 +36,7 @@ from latentry.rules.adapters.loras import found_loras, with_tags
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
+from latentry.rules.styles import hint
 from latentry.settings import Settings
 
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
@@ -112,7 +113,8 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
     for entry in entries:
         if entry.card.id == model_id:
             return entry
-    raise UnknownModel
+    near = hint(model_id, {entry.card.id: entry for entry in entries})
+    raise UnknownModel(f"There is no model “{model_id}”{near} GET /v1/models lists all.")
 
 
 def refiner_card(

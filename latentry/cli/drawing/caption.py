@@ -28,7 +28,7 @@ def caption(
     **options: Any,
 ) -> None:
     """Say what a picture shows."""
-    picture = values.picture("image", image)
+    picture = values.picture("PICTURE", image)
     assert picture is not None, "an argument is given"
     fields = cast(CaptionFields, among(CaptionFields, common_fields(options)))
     with connect(url, api_key) as client:

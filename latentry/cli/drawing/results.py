@@ -11,10 +11,11 @@ from latentry.cli.exits import Exit
 from latentry.cli.terminal.progress import Board
 from latentry.client import Client, JobDidNotSucceed, Unreachable
 from latentry.client.saving import clip_path, image_path
-from latentry.contracts import Image, Job, JobStatus, OutputKind
+from latentry.contracts import Image, Job, JobKind, JobStatus, OutputKind
 from latentry.errors import LatentryError
 
 FILES: Final = "Files"  # the heading under which --help has them
+SEEDLESS: Final = frozenset({JobKind.UPSCALE, JobKind.CONTROL})  # drawn from pictures alone
 
 AsJson = Annotated[
     bool,
@@ -110,7 +111,8 @@ def save_all(
             path.write_bytes(data)
             if show:
                 board.show(data, one)
-            board.say(f"{path}  seed {one.seed}", err=as_json)
+            seed = "" if job.kind in SEEDLESS else f"  seed {one.seed}"
+            board.say(f"{path}{seed}", err=as_json)
     except (OSError, LatentryError):
         board.say(f"Job {job.id} succeeded; `latentry fetch {job.id}` saves its images.", err=True)
         raise

@@ -25,9 +25,8 @@ class Captions(Connection):
 
         Raises what `generate` does.
         """
-        key = api_calls.key(idempotency_key)
         request = caption_of(image, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit_caption(
         self,
@@ -37,8 +36,7 @@ class Captions(Connection):
         **fields: Unpack[CaptionFields],
     ) -> Job:
         """Submit a caption and return its job at once. Raises what `submit` does."""
-        key = api_calls.key(idempotency_key)
-        return self._call(api_calls.submit(caption_of(image, fields), key))
+        return self._call(api_calls.submit(caption_of(image, fields), idempotency_key))
 
     def estimate_caption(self, image: Picture, **fields: Unpack[CaptionFields]) -> Estimate:
         """The cost and the estimated start of a caption. Raises what `estimate` does."""
@@ -60,9 +58,8 @@ class AsyncCaptions(AsyncConnection):
 
         Raises what `generate` does.
         """
-        key = api_calls.key(idempotency_key)
         request = caption_of(image, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+        return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_caption(
         self,
@@ -72,8 +69,7 @@ class AsyncCaptions(AsyncConnection):
         **fields: Unpack[CaptionFields],
     ) -> Job:
         """Submit a caption and return its job at once. Raises what `submit` does."""
-        key = api_calls.key(idempotency_key)
-        return await self._call(api_calls.submit(caption_of(image, fields), key))
+        return await self._call(api_calls.submit(caption_of(image, fields), idempotency_key))
 
     async def estimate_caption(self, image: Picture, **fields: Unpack[CaptionFields]) -> Estimate:
         """The cost and the estimated start of a caption. Raises what `estimate` does."""

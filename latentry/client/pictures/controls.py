@@ -25,9 +25,8 @@ class Controls(Connection):
 
         Raises what `generate` does.
         """
-        key = api_calls.key(idempotency_key)
         request = control_of(image, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit_control(
         self,
@@ -37,8 +36,7 @@ class Controls(Connection):
         **fields: Unpack[ControlFields],
     ) -> Job:
         """Submit a control and return its job at once. Raises what `submit` does."""
-        key = api_calls.key(idempotency_key)
-        return self._call(api_calls.submit(control_of(image, fields), key))
+        return self._call(api_calls.submit(control_of(image, fields), idempotency_key))
 
     def estimate_control(self, image: Picture, **fields: Unpack[ControlFields]) -> Estimate:
         """The cost and the estimated start of a control. Raises what `estimate` does."""
@@ -60,9 +58,8 @@ class AsyncControls(AsyncConnection):
 
         Raises what `generate` does.
         """
-        key = api_calls.key(idempotency_key)
         request = control_of(image, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+        return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_control(
         self,
@@ -72,8 +69,7 @@ class AsyncControls(AsyncConnection):
         **fields: Unpack[ControlFields],
     ) -> Job:
         """Submit a control and return its job at once. Raises what `submit` does."""
-        key = api_calls.key(idempotency_key)
-        return await self._call(api_calls.submit(control_of(image, fields), key))
+        return await self._call(api_calls.submit(control_of(image, fields), idempotency_key))
 
     async def estimate_control(self, image: Picture, **fields: Unpack[ControlFields]) -> Estimate:
         """The cost and the estimated start of a control. Raises what `estimate` does."""

@@ -85,14 +85,14 @@ export class Latentry {
 
   /** Make what a ControlNet would be shown of a picture, and wait until the job has succeeded. */
   async control(request: ControlRequest, options: Submitting & Waiting = {}): Promise<Job> {
-    const answer = api.createControl({ body: request, ...this.#submitting(options) });
-    return this.#succeeded(jobOf(answer), options);
+    const call = { body: request, ...this.#submitting(request, options) };
+    return this.#succeeded(jobOf(api.createControl(call)), options);
   }
 
   /** Say what a picture shows: `caption` of a job that has succeeded. */
   async caption(request: CaptionRequest, options: Submitting & Waiting = {}): Promise<Job> {
-    const answer = api.createCaption({ body: request, ...this.#submitting(options) });
-    return this.#succeeded(jobOf(answer), options);
+    const call = { body: request, ...this.#submitting(request, options) };
+    return this.#succeeded(jobOf(api.createCaption(call)), options);
   }
 
   /** What a request would cost, and when it would start. No job is made. */

@@ -20,6 +20,7 @@ from latentry.contracts import (
     Event,
     EventType,
     GenerationRequest,
+    JobKind,
     JobStatus,
     Limits,
     Model,
@@ -88,6 +89,7 @@ class Gateway:
         self.previews = []
         self.steps = []
         self.ends_as = JobStatus.SUCCEEDED
+        self.kind = JobKind.GENERATION
         self.card = CARD
         self.url = ""
 
@@ -131,7 +133,8 @@ class Gateway:
             for kind, name in (*self.steps, (OutputKind.IMAGE, ""))
         ]
         made = job(status, images=images, outputs=outputs)
-        return made.model_copy(update={"request": made.request.model_copy(update={"n": n})})
+        request = made.request.model_copy(update={"n": n})
+        return made.model_copy(update={"request": request, "kind": self.kind})
 
     def events(self):
         step = Event(type=EventType.STEP, progress=Progress(step=3, steps=25))
@@ -333,6 +336,8 @@ def test_a_picture_needs_no_prompt_and_may_be_an_id(latentry, gateway):
         ("interpolate a b --keyframe-image gone.png --keyframe-image x.png", "--keyframe-image"),
         ("edit gone.png frog", "PICTURE"),
         ("upscale gone.png", "PICTURE"),
+        ("control gone.png", "PICTURE"),
+        ("caption gone.png", "PICTURE"),
         ("verify gone.png", "FILE"),
         ("files upload gone.png", "PATH"),
     ],
@@ -463,11 +468,32 @@ def test_styles_are_listed(latentry, gateway):
 def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):
     _, out, _ = latentry("status", "job-1")
     assert out == (
-        "Job job-1 is succeeded.\nImage 1: 128×128, seed 7.\n"
+        "Job job-1 has succeeded.\nImage 1: 128×128, seed 7.\n"
         "`latentry fetch job-1` saves them; --json has the URLs.\n"
     )
     _, out, _ = latentry("status", "job-1", "--json")
     assert json.loads(out)["id"] == "job-1"
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (JobStatus.RUNNING, "is running"),
+        (JobStatus.FAILED, "has failed"),
+        (JobStatus.CANCELED, "is canceled"),
+        (JobStatus.EXPIRED, "has expired"),
+    ],
+)
+def test_the_state_of_a_job_is_a_sentence(latentry, gateway, state, said):
+    gateway.ends_as = state
+    assert latentry("status", "job-1")[1] == f"Job job-1 {said}.\n"
+
+
+@pytest.mark.parametrize("kind", [JobKind.UPSCALE, JobKind.CONTROL])
+def test_what_is_drawn_from_no_seed_is_said_to_have_none(latentry, gateway, kind):
+    gateway.kind = kind
+    assert "Image 1: 128×128.\n" in latentry("status", "job-1")[1]
+    assert latentry("fetch", "job-1", "-o", "out.png")[1] == "out.png\n"
 
 
 def test_json_has_the_whole_job_alone_on_standard_output(latentry, gateway, tmp_path):

@@ -1,6 +1,8 @@
 """`latentry files` against a stub of the gateway, over real connections."""
 
 import json
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -77,6 +79,14 @@ def test_pictures_are_uploaded_listed_read_and_deleted(latentry, shelf, tmp_path
 
 def test_what_is_not_there_is_said(latentry, shelf) -> None:
     assert latentry("files", "get", "../v1/usage")[0] == 1
+
+
+def test_a_terminal_without_utf_8_is_told_all_the_same(shelf) -> None:
+    command = [sys.executable, "-m", "latentry", "files", "list"]
+    for encoding in ("ascii", "koi8-r"):
+        env = os.environ | {"PYTHONIOENCODING": encoding}
+        ended = subprocess.run(command, env=env, capture_output=True, check=True)
+        assert b"40?24" in ended.stdout
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(latentry, shelf) -> None:

@@ -42,8 +42,10 @@ def test_a_named_model_is_taken_and_else_the_first_that_is_live() -> None:
 
 
 def test_a_model_that_is_not_there_is_unknown_and_no_model_at_all_is_our_fault() -> None:
-    with pytest.raises(UnknownModel):
+    with pytest.raises(UnknownModel, match="no model “gamma”"):
         choose("gamma", [RETIRED, LIVE])
+    with pytest.raises(UnknownModel, match="did you mean “alpha”"):
+        choose("alhpa", [RETIRED, LIVE])
     with pytest.raises(NoModel):
         choose("gamma", [])
 
