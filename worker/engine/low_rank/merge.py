@@ -15,7 +15,7 @@ from worker.engine.low_rank.sites import Site
 from worker.engine.low_rank.term import LowRank, flat
 
 # A multiplication of merging costs less than one of terms, which read and write all positions.
-# Measured: docs/decisions/0071-fast-calls-merge-what-all-rows-share.md.
+# Half is an estimate, hardly tuned.
 _DISCOUNT: Final = 0.5
 
 
@@ -30,7 +30,8 @@ class Term:
 
 def pays(module: Any, x: torch.Tensor) -> bool:
     """Whether merging a term takes less than computing it for all of x, whatever its rank."""
-    out, *rest = module.weight.shape
+    weight: torch.Tensor = module.weight
+    out, *rest = weight.shape
     into = torch.Size(rest).numel()
     positions = x.numel() // rest[0]
     return into * out * _DISCOUNT < (into + out) * positions

@@ -43,7 +43,8 @@ class Together:
         """Two products for each run of rows that are alike; nothing is gathered."""
         sizes = [len(rows) for rows, _ in self._alike]
         for at in layers:
-            parts = zip(x.split(sizes), at.site.part(output).split(sizes), strict=True)
+            outputs = torch.split_with_sizes(at.site.part(output), sizes)
+            parts = zip(torch.split_with_sizes(x, sizes), outputs, strict=True)
             for (_, worn), (chosen, part) in zip(self._alike, parts, strict=True):
                 for use, weight in worn:
                     if layer := use.layers.get(at.path):
