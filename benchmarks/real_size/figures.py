@@ -50,6 +50,16 @@ def peak_gb(pid: int) -> float:
     return _status(pid, "VmHWM") / _GB
 
 
+def resident_gb(pid: int) -> float:
+    """The resident size of a process now."""
+    return _status(pid, "VmRSS") / _GB
+
+
+def forget_peak(pid: int) -> None:
+    """The largest resident size so far is the one of now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def largest_descendant(pid: int) -> int:
     """The process with the largest resident size among a process's descendants and itself."""
     return max(_family(pid), key=lambda one: _status(one, "VmRSS"))
