@@ -82,7 +82,7 @@ export function retrying(send: Send, retries: Retries, pause: Pause = sleep): Se
 
 /**
  * A `fetch` whose responses begin within so many seconds, besides those that a request allows the
- * service to hold it, and are read wholly, no part later than that. Streams of events are neither.
+ * service to hold it, and are read wholly, each part within as many. Streams of events are not read.
  */
 export function timed(fetch: typeof globalThis.fetch, seconds: number): Send {
   return async (input, init, within = Infinity) => {
@@ -94,7 +94,8 @@ export function timed(fetch: typeof globalThis.fetch, seconds: number): Send {
     try {
       const signal = AbortSignal.any([request.signal, late.signal]);
       const response = await fetch(request, { signal });
-      return isStream(request) ? response : await read(response, seconds);
+      clearTimeout(timer); // of what has begun no part may be late, however many there are
+      return isStream(request) ? response : await read(response, Math.min(seconds, limit));
     } finally {
       clearTimeout(timer);
     }

@@ -309,6 +309,25 @@ test("a signal ends a download in its body, and a pause between attempts", async
   assert.ok(Date.now() - aborted < 10_000, "and not after its 20 s");
 });
 
+test("a large image may take longer than a response, as long as it comes", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const fetch = async (_, { signal }) => {
+    let left = 3;
+    return new Response(
+      new ReadableStream({
+        pull(to) {
+          t.mock.timers.tick(20_000);
+          if (signal.aborted) to.error(signal.reason);
+          else if (left-- > 0) to.enqueue(new Uint8Array(3));
+          else to.close();
+        },
+      }),
+    );
+  };
+  const client = new Latentry({ baseUrl: "http://latentry.test", fetch, retries: { attempts: 1 }, timeout: 30 });
+  assert.equal((await client.download("/v1/files/a.png")).length, 9);
+});
+
 test("no timer is left behind", async () => {
   const { client } = scripted([problem(503, "x"), json({ ...JOB, status: "running" }), json(JOB)]);
   await client.wait("gen_1", { timeout: 60 });
