@@ -81,6 +81,15 @@ async def test_several_pictures_are_a_job_each(client, worker, upscalers, jobs, 
     assert len(jobs()) == 3
 
 
+async def test_a_key_that_is_too_long_with_a_number_makes_no_job(
+    client, worker, upscalers, jobs, photo
+) -> None:
+    body = {"imageList": [{"data": photo}] * 11, "upscaler_1": "Lanczos"}
+    answer = await client.post(BATCH, json=body, headers={"Idempotency-Key": "k" * 253})
+    assert answer.json()["error"] == "invalid_idempotency_key"
+    assert not jobs()
+
+
 async def test_one_that_fails_is_the_answer(client, worker, upscalers, photo) -> None:
     worker.fails_with = OutOfMemory()
     with worker:
