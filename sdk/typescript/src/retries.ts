@@ -63,6 +63,7 @@ export function retrying(send: Send, retries: Retries, pause: Pause = sleep): Se
       let lost: unknown;
       try {
         response = await send(request.clone(), undefined, (deadline - Date.now()) / 1000);
+        if (isDeleted(request, attempt, response)) return new Response(null, { status: 204 });
         if (!TRANSIENT.has(response.status)) return response;
       } catch (error) {
         if (request.signal.aborted) throw error;
@@ -119,6 +120,11 @@ async function read(response: Response, seconds: number): Promise<Response> {
   const { status, statusText, headers } = response;
   const whole = new Response(new Blob(chunks as BlobPart[]), { status, statusText, headers });
   return Object.defineProperty(whole, "url", { value: response.url });
+}
+
+/** Whether an earlier attempt, whose response was lost, has deleted it. */
+function isDeleted(request: Request, attempt: number, response: Response): boolean {
+  return request.method === "DELETE" && attempt > 1 && [404, 410].includes(response.status);
 }
 
 function isStream(request: Request): boolean {

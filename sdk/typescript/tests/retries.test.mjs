@@ -59,6 +59,18 @@ test("a final refusal is not repeated, and attempts run out", async () => {
   assert.equal(lost.sent.length, 5);
 });
 
+test("what an attempt without an answer has deleted is deleted", async () => {
+  for (const status of [404, 410]) {
+    const { client, sent } = scripted([new TypeError("lost"), problem(status, "job_not_found")]);
+    await client.delete("gen_1");
+    assert.equal(sent.length, 2);
+    const never = scripted([problem(status, "job_not_found")]);
+    await assert.rejects(never.client.delete("gen_1"), { code: "job_not_found" });
+  }
+  const { client } = scripted([new TypeError("lost"), problem(404, "job_not_found")]);
+  await assert.rejects(client.get("gen_1"), { code: "job_not_found" });
+});
+
 test("retries are bounded over all calls", async () => {
   const { client, sent } = scripted([problem(502, "x")], { retries: { ...AT_ONCE, budget: 2 } });
   await assert.rejects(client.get("gen_1"));
