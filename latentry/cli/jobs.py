@@ -212,6 +212,7 @@ def _lines(job: Job) -> list[str]:
         f"Job {job.id} {has} {job.status}{progress}{position}.",
         *(f"{warning.message} ({warning.code})" for warning in job.warnings),
         *([f"{job.error.message} ({job.error.code})"] if job.error else []),
+        *([job.caption] if job.caption is not None else []),
         *(_image(job, at) for at in job.images),
         *([f"`latentry fetch {job.id}` saves them; --json has the URLs."] if job.images else []),
     ]

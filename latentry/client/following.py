@@ -73,6 +73,17 @@ class Following:
             return None  # an event type of a newer service
 
 
+def is_stream(response: httpx.Response) -> bool:
+    """Whether it is a job's events, or says that there are no more; else it may be a proxy's page.
+
+    Such a page would end as a stream does that was cut, and be asked for again without end.
+    """
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return True
+    kind: str = response.headers.get("Content-Type", "")
+    return response.is_success and kind.partition(";")[0].strip().lower() == "text/event-stream"
+
+
 def cut_short(request: httpx.Request) -> httpx.TransportError:
     """The error of a stream that was closed properly, but before the job's end."""
     return httpx.RemoteProtocolError("the event stream ended before the job", request=request)

@@ -6,10 +6,9 @@ import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.drawing.estimates import tell_estimate
-from latentry.cli.drawing.results import succeeded
+from latentry.cli.drawing.results import finish
 from latentry.cli.fields import values
 from latentry.cli.fields.options import among, caption_options, common_fields
-from latentry.cli.terminal.progress import Board
 from latentry.client.pictures.fields import CaptionFields
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole job as JSON.")]
@@ -35,7 +34,4 @@ def caption(
         if options["dry_run"]:
             tell_estimate(client.estimate_caption(picture, **fields), as_json=as_json)
             return
-        job = client.submit_caption(picture, **fields)
-        with Board() as board:
-            ended = succeeded(client, job, None, board)
-    typer.echo(ended.model_dump_json() if as_json else ended.caption)
+        finish(client, client.submit_caption(picture, **fields), None, as_json=as_json)

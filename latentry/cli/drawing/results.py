@@ -99,7 +99,7 @@ def save_all(
     show: bool | None = None,
     clip_alone: bool = False,
 ) -> None:
-    """Save the images of a job and its steps, and print where, or the whole job as JSON.
+    """Save the images of a job and its steps; print where, or its caption, or all of it as JSON.
 
     `show` them too. `clip_alone`: save no frames beside the file of all.
     """
@@ -118,6 +118,8 @@ def save_all(
         raise
     if as_json:
         board.say(job.model_dump_json(indent=None if board.is_of_many else 2))
+    elif job.caption is not None:
+        board.say(job.caption)
 
 
 def _targets(

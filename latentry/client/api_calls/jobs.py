@@ -52,6 +52,13 @@ def key(own: str | None) -> str:
     return made
 
 
+def numbered_key(own: str | None, *most: int) -> str:
+    """The key to which each request adds numbers below these. Raises InvalidIdempotencyKey."""
+    made = key(own)
+    key(":".join([made, *(str(max(0, count - 1)) for count in most)]))
+    return made
+
+
 def submit(
     request: JobRequest,
     idempotency_key: str | None = None,

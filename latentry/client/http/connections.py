@@ -11,7 +11,7 @@ import httpx
 from latentry.client import flows
 from latentry.client.api_calls import SOURCE, ApiCall
 from latentry.client.flows import Flow, Pause
-from latentry.client.following import Following, cut_short
+from latentry.client.following import Following, cut_short, is_stream
 from latentry.client.http.address import Address
 from latentry.client.http.transports import AsyncTransport, Transport
 from latentry.client.results import Event, Image, Source
@@ -62,7 +62,7 @@ class Connection:
     def _listen(self, following: Following) -> Iterator[Event]:
         request = self._address.request(self._http, following.call)
         with closing(self._http.send(request, stream=True)) as response:
-            if response.is_error:
+            if not is_stream(response):
                 response.read()
                 following.failed(response)
                 return
@@ -151,7 +151,7 @@ class AsyncConnection:
     async def _listen(self, following: Following) -> AsyncGenerator[Event]:
         request = self._address.request(self._http, following.call)
         async with aclosing(await self._http.send(request, stream=True)) as response:
-            if response.is_error:
+            if not is_stream(response):
                 await response.aread()
                 following.failed(response)
                 return

@@ -25,7 +25,7 @@ def submitted(
 
     Raises InvalidIdempotencyKey before any is sent.
     """
-    key = api_calls.key(idempotency_key)
+    key = api_calls.numbered_key(idempotency_key, len(requests), MAX_REQUESTS)
     results: list[Submitted] = []
     for batch in _batches([_text(request) for request in requests]):
         first = len(results)

@@ -46,7 +46,7 @@ class ManyJobs(Connection):
         gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
         wanted = list(enumerate(requests_of(requests, common)))
-        key = api_calls.key(idempotency_key)
+        key = api_calls.numbered_key(idempotency_key, len(wanted))
 
         def attempt(one: tuple[int, GenerationRequest]) -> Result:
             number, request = one
@@ -137,7 +137,7 @@ class AsyncManyJobs(AsyncConnection):
         gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
         wanted = list(enumerate(requests_of(requests, common)))
-        key = api_calls.key(idempotency_key)
+        key = api_calls.numbered_key(idempotency_key, len(wanted))
 
         async def attempt(one: tuple[int, GenerationRequest]) -> Result:
             number, request = one

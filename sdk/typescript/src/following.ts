@@ -1,7 +1,7 @@
 /** Following a job's events across dropped connections. */
 
 import type { Event } from "./generated/types.gen.js";
-import { LatentryError, Unreachable } from "./errors.js";
+import { ApiError, LatentryError, Unreachable } from "./errors.js";
 import type { Calling } from "./options.js";
 import { isOutage, type Retries } from "./retries.js";
 import { serverSentEvents } from "./sse.js";
@@ -32,6 +32,10 @@ export async function* follow(
       const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
       const response = await open(headers);
       if (response.status === 204 || !response.body) return;
+      if (!isStream(response)) {
+        response.body.cancel().catch(() => undefined);
+        throw ApiError.of(response, undefined); // a proxy's page, which would be asked for without end
+      }
       for await (const received of serverSentEvents(response.body, SILENCE_S, heard)) {
         last = received.id ?? last;
         const event = JSON.parse(received.data) as Event;
@@ -51,4 +55,8 @@ export async function* follow(
     const ceiling = Math.min(retries.longest, retries.first * 2 ** failures);
     await sleep(Math.random() * ceiling, options.signal);
   }
+}
+
+function isStream(response: Response): boolean {
+  return /^text\/event-stream\s*(;|$)/i.test(response.headers.get("Content-Type") ?? "");
 }

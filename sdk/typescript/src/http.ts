@@ -11,7 +11,7 @@ export interface Options {
   apiKey?: string | undefined;
   /** How calls are repeated. */
   retries?: Partial<Retries> | undefined;
-  /** Seconds that one response may take, besides those that the service may hold it. */
+  /** Seconds until a response begins, besides those that the service may hold it, and between its parts. */
   timeout?: number | undefined;
   /** Another `fetch`, such as one through a proxy. */
   fetch?: typeof globalThis.fetch | undefined;

@@ -63,6 +63,7 @@ export function retrying(send: Send, retries: Retries, pause: Pause = sleep): Se
       let lost: unknown;
       try {
         response = await send(request.clone(), undefined, (deadline - Date.now()) / 1000);
+        if (isDeleted(request, attempt, response)) return new Response(null, { status: 204 });
         if (!TRANSIENT.has(response.status)) return response;
       } catch (error) {
         if (request.signal.aborted) throw error;
@@ -82,7 +83,7 @@ export function retrying(send: Send, retries: Retries, pause: Pause = sleep): Se
 
 /**
  * A `fetch` whose responses begin within so many seconds, besides those that a request allows the
- * service to hold it, and are read wholly, no part later than that. Streams of events are neither.
+ * service to hold it, and are read wholly, each part within as many. Streams of events are not read.
  */
 export function timed(fetch: typeof globalThis.fetch, seconds: number): Send {
   return async (input, init, within = Infinity) => {
@@ -94,7 +95,8 @@ export function timed(fetch: typeof globalThis.fetch, seconds: number): Send {
     try {
       const signal = AbortSignal.any([request.signal, late.signal]);
       const response = await fetch(request, { signal });
-      return isStream(request) ? response : await read(response, seconds);
+      clearTimeout(timer); // of what has begun no part may be late, however many there are
+      return isStream(request) ? response : await read(response, Math.min(seconds, limit));
     } finally {
       clearTimeout(timer);
     }
@@ -118,6 +120,11 @@ async function read(response: Response, seconds: number): Promise<Response> {
   const { status, statusText, headers } = response;
   const whole = new Response(new Blob(chunks as BlobPart[]), { status, statusText, headers });
   return Object.defineProperty(whole, "url", { value: response.url });
+}
+
+/** Whether an earlier attempt, whose response was lost, has deleted it. */
+function isDeleted(request: Request, attempt: number, response: Response): boolean {
+  return request.method === "DELETE" && attempt > 1 && [404, 410].includes(response.status);
 }
 
 function isStream(request: Request): boolean {

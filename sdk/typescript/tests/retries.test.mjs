@@ -59,6 +59,18 @@ test("a final refusal is not repeated, and attempts run out", async () => {
   assert.equal(lost.sent.length, 5);
 });
 
+test("what an attempt without an answer has deleted is deleted", async () => {
+  for (const status of [404, 410]) {
+    const { client, sent } = scripted([new TypeError("lost"), problem(status, "job_not_found")]);
+    await client.delete("gen_1");
+    assert.equal(sent.length, 2);
+    const never = scripted([problem(status, "job_not_found")]);
+    await assert.rejects(never.client.delete("gen_1"), { code: "job_not_found" });
+  }
+  const { client } = scripted([new TypeError("lost"), problem(404, "job_not_found")]);
+  await assert.rejects(client.get("gen_1"), { code: "job_not_found" });
+});
+
 test("retries are bounded over all calls", async () => {
   const { client, sent } = scripted([problem(502, "x")], { retries: { ...AT_ONCE, budget: 2 } });
   await assert.rejects(client.get("gen_1"));
@@ -99,11 +111,12 @@ test("the key is sent to the service only", async () => {
 
 const event = (type, id, more = {}) =>
   `event: ${type}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify({ type, id, ...more })}\n\n`;
+const events = (text) => new Response(text, { headers: { "Content-Type": "text/event-stream; charset=utf-8" } });
 
 test("a stream that breaks off goes on after the last durable event", async () => {
   const { client, sent } = scripted([
-    new Response(": ping\n\n" + event("queued", "1-0") + event("step", null) + "event: run"),
-    new Response(event("running", "2-0") + event("succeeded", "3-0", { job: JOB })),
+    events(": ping\n\n" + event("queued", "1-0") + event("step", null) + "event: run"),
+    events(event("running", "2-0") + event("succeeded", "3-0", { job: JOB })),
   ]);
   const seen = [];
   for await (const one of client.events("gen_1")) seen.push(one.type);
@@ -116,7 +129,7 @@ test("a stream that breaks off goes on after the last durable event", async () =
 
 test("a followed job that fails is an error", async () => {
   const failed = { ...JOB, status: "failed", error: { code: "out_of_memory", message: "No room." } };
-  const { client } = scripted([json(JOB, 202), new Response(event("failed", "3-0", { job: failed }))]);
+  const { client } = scripted([json(JOB, 202), events(event("failed", "3-0", { job: failed }))]);
   await assert.rejects(
     async () => {
       for await (const _ of client.stream({ prompt: "a frog" }));
@@ -211,7 +224,7 @@ test("an image of a job is read though its URL has expired", async () => {
 
 test("so is one of an event", async () => {
   const stream = event("image", "1-0", { image: IMAGE }) + event("succeeded", "2-0", { job: MADE });
-  const { client } = scripted([new Response(stream), gone(403), json(RENEWED), new Response("PNG")]);
+  const { client } = scripted([events(stream), gone(403), json(RENEWED), new Response("PNG")]);
   for await (const { image } of client.events("gen_1")) {
     if (image) assert.equal(Buffer.from(await client.download(image)).toString(), "PNG");
   }
@@ -308,10 +321,29 @@ test("a signal ends a download in its body, and a pause between attempts", async
   assert.ok(Date.now() - aborted < 10_000, "and not after its 20 s");
 });
 
+test("a large image may take longer than a response, as long as it comes", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const fetch = async (_, { signal }) => {
+    let left = 3;
+    return new Response(
+      new ReadableStream({
+        pull(to) {
+          t.mock.timers.tick(20_000);
+          if (signal.aborted) to.error(signal.reason);
+          else if (left-- > 0) to.enqueue(new Uint8Array(3));
+          else to.close();
+        },
+      }),
+    );
+  };
+  const client = new Latentry({ baseUrl: "http://latentry.test", fetch, retries: { attempts: 1 }, timeout: 30 });
+  assert.equal((await client.download("/v1/files/a.png")).length, 9);
+});
+
 test("no timer is left behind", async () => {
   const { client } = scripted([problem(503, "x"), json({ ...JOB, status: "running" }), json(JOB)]);
   await client.wait("gen_1", { timeout: 60 });
-  const { client: streamed } = scripted([new Response(event("succeeded", "1-0", { job: JOB }))]);
+  const { client: streamed } = scripted([events(event("succeeded", "1-0", { job: JOB }))]);
   for await (const _ of streamed.events("gen_1"));
   assert.deepEqual(process.getActiveResourcesInfo().filter((name) => name === "Timeout"), []);
 });
@@ -357,21 +389,28 @@ test("a timeout without a bound, or a long one, is no short one", async () => {
 });
 
 test("a stream that is cut between pings goes on, and one that never speaks ends", async () => {
-  const quiet = Array(8).fill(new Response(": ping\n\n"));
-  const { client } = scripted([...quiet, new Response(event("succeeded", "1-0", { job: JOB }))]);
+  const quiet = Array(8).fill(events(": ping\n\n"));
+  const { client } = scripted([...quiet, events(event("succeeded", "1-0", { job: JOB }))]);
   const seen = [];
   for await (const one of client.events("gen_1")) seen.push(one.type);
   assert.deepEqual(seen, ["succeeded"]);
-  const mute = scripted([new Response("")]);
+  const mute = scripted([events("")]);
   await assert.rejects(mute.client.events("gen_1").next(), Unreachable);
+});
+
+test("a page instead of a stream is an error with its status", async () => {
+  const page = new Response("<p>Log in.</p>", { headers: { "Content-Type": "text/html" } });
+  const { client, sent } = scripted([page, events(event("succeeded", "1-0", { job: JOB }))]);
+  await assert.rejects(client.events("gen_1").next(), { name: "ApiError", code: "http_200" });
+  assert.equal(sent.length, 1);
 });
 
 test("a stream outlasts a restart of the service", async () => {
   const answers = [
-    new Response(event("queued", "1-0")),
+    events(event("queued", "1-0")),
     ...Array(7).fill(new TypeError("refused")),
     problem(503, "shutting_down"),
-    new Response(event("succeeded", "2-0", { job: JOB })),
+    events(event("succeeded", "2-0", { job: JOB })),
   ];
   const { client, sent } = scripted(answers, { retries: { first: 0 } });
   const seen = [];

@@ -8,13 +8,14 @@ from typing import Final, TypeVar
 from fastapi import Request
 
 from latentry.contracts import JobStatus
-from latentry.errors import RateLimited
+from latentry.errors import InvalidIdempotencyKey, RateLimited
 from latentry.ledger import Accepted, JobRecord, commands, keyring
 from latentry.ledger.accounts import NO_KEY
 from service.access.auth import Caller, rate_limit_headers
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.ends import failed
+from service.doors.idempotency import MAX_KEY
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
 from service.http.body_room import release_body
@@ -37,8 +38,11 @@ async def accepted_each(
     """The job of each picture, or what refuses the first that is refused, and none of them.
 
     Each counts as a request of the key's rate. With an idempotency key each has one of its own:
-    the header's with its number. Raises what `_count` and `submit` do.
+    the header's with its number. Raises InvalidIdempotencyKey and what `_count` and `submit` do.
     """
+    last = f"{idempotency_key}:{len(pictures) - 1}"
+    if idempotency_key is not None and len(pictures) > 1 and len(last) > MAX_KEY:
+        raise InvalidIdempotencyKey
     await _count(gateway, caller, request, pictures)
 
     async def one(number: int, at: str, picture: str) -> Accepted:
@@ -97,8 +101,9 @@ async def _count(
         refuse(field, f"The key's rate allows {allowance.burst} at once.")
     taken = await gateway.ledger.run(keyring.take_more(caller.key_id, more, least=more))
     request.state.headers = rate_limit_headers(allowance, taken.left, taken.full_ms)
-    if not taken.count:
-        raise RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+    if not taken.count:  # and when it is repeated, it takes one by itself first
+        wait_ms = taken.wait_ms + 60_000 // max(1, allowance.per_minute)
+        raise RateLimited(retry_after_s=-(-wait_ms // 1000))
 
 
 def _parted(found: Sequence[T | BaseException]) -> tuple[list[T], list[BaseException]]:

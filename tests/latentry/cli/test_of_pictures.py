@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from latentry.cli.drawing import caption, control
+from latentry.cli import jobs
+from latentry.cli.drawing import caption, control, fetch
 from latentry.contracts import JobKind
 from latentry.testing import FakeService
 from tests.latentry.cli import test_cli
@@ -21,7 +22,7 @@ latentry = test_cli.latentry
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeService:
     service = FakeService()
-    for command in (caption, control):
+    for command in (caption, control, fetch, jobs):
         monkeypatch.setattr(command, "connect", lambda _url, _key: service.client())
     file = io.BytesIO()
     Image.new("RGB", (64, 32), "red").save(file, "PNG")
@@ -36,7 +37,7 @@ def test_what_a_controlnet_would_be_shown_is_saved(
 ) -> None:
     options = ("--preprocess", "canny", "--thresholds", "40", "90", "--width", "32")
     code, out, _ = latentry("control", "photo.png", *options, "-o", "edges.webp")
-    assert (code, out) == (0, "edges.webp  seed 0\n")
+    assert (code, out) == (0, "edges.webp\n")
     [job] = fake.jobs
     request = job.request
     assert (request.kind, request.preprocess) == (JobKind.CONTROL, "canny")
@@ -57,6 +58,16 @@ def test_a_caption_is_printed_and_saves_nothing(
     code, out, _ = latentry("caption", "photo.png", "--json")
     assert (code, json.loads(out)["caption"]) == (0, "a picture")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_a_caption_is_told_of_a_job_that_has_ended(latentry: Run, fake: FakeService) -> None:
+    fake.next_job(warns=["prompt_truncated"])
+    code, out, error = latentry("caption", "photo.png")
+    assert (code, out) == (0, "a picture\n")
+    assert "prompt_truncated" in error
+    [job] = fake.jobs
+    assert latentry("fetch", job.id)[:2] == (0, "a picture\n")
+    assert "a picture" in latentry("status", job.id)[1].splitlines()
 
 
 @pytest.mark.parametrize("command", ["control", "caption"])

@@ -108,6 +108,13 @@ def test_a_stream_of_an_unknown_job_is_an_api_error(follow):
     assert caught.value.code == "job_not_found"
 
 
+@pytest.mark.parametrize("status", [200, 302])
+def test_a_page_instead_of_a_stream_is_an_api_error(follow, status):
+    with pytest.raises(ApiError) as caught:
+        follow(httpx.Response(status, html="<p>Log in.</p>"), [sse(DONE)])
+    assert caught.value.code == f"http_{status}"
+
+
 def test_a_stream_that_sends_nothing_is_given_up(follow):
     with pytest.raises(Unreachable, match="ended before the job"):
         follow([], [], [], [])

@@ -321,3 +321,10 @@ def test_a_reader_that_stops_early_is_not_kept_waiting():
         completed.close()
         assert not released.is_set()
         released.set()
+
+
+@pytest.mark.parametrize("method", ["map", "submit_all"])
+async def test_a_key_that_is_too_long_with_a_number_is_refused_before_any_is_sent(service, method):
+    one = service(lambda _: pytest.fail("nothing is to be sent"))
+    with pytest.raises(InvalidIdempotencyKey):
+        await one(method, [f"p{number}" for number in range(11)], idempotency_key="k" * 253)

@@ -52,8 +52,8 @@ class LowRank:
             output.view(-1, output.shape[-1]).addmm_(between, self.up.t(), alpha=factor)
             return
         # A small product takes a fraction of the time of a small convolution.
-        term = linear(self._between(module, x), self.up.flatten(1))
-        output.permute(0, 2, 3, 1).add_(term, alpha=factor)
+        term = linear(self._between(module, x).mul_(factor), self.up.flatten(1))
+        output.permute(0, 2, 3, 1).add_(term)
 
     def _between(self, module: Any, x: torch.Tensor) -> torch.Tensor:
         """A convolution's down(x), [rows, h, w, rank]."""

@@ -81,6 +81,15 @@ async def test_several_pictures_are_a_job_each(client, worker, upscalers, jobs, 
     assert len(jobs()) == 3
 
 
+async def test_a_key_that_is_too_long_with_a_number_makes_no_job(
+    client, worker, upscalers, jobs, photo
+) -> None:
+    body = {"imageList": [{"data": photo}] * 11, "upscaler_1": "Lanczos"}
+    answer = await client.post(BATCH, json=body, headers={"Idempotency-Key": "k" * 253})
+    assert answer.json()["error"] == "invalid_idempotency_key"
+    assert not jobs()
+
+
 async def test_one_that_fails_is_the_answer(client, worker, upscalers, photo) -> None:
     worker.fails_with = OutOfMemory()
     with worker:
@@ -140,6 +149,20 @@ async def test_each_of_several_counts_against_the_key_s_rate(
     assert not ledger.run(commands.list_jobs("acme", below=None, limit=1))
     with worker:
         assert (await posted(2)).status_code == 200, "the refused one took none of the others"
+
+
+async def test_after_the_seconds_that_it_is_told_a_request_has_enough_of_the_rate(
+    client, ledger, worker, upscalers, photo
+) -> None:
+    key = issue(ledger, "acme", allowance=Allowance(per_minute=1, burst=4))
+    assert (await client.get("/v1/models", headers=bearer(key))).status_code == 200
+    body = {"imageList": [{"data": photo}] * 4, "upscaler_1": "Lanczos"}
+    late = await client.post(BATCH, json=body, headers=bearer(key))
+    bucket = f"{ledger.root}:rate:{key.id}"
+    then = float(ledger.client.get(bucket)) - 1000 * int(late.headers["Retry-After"])
+    ledger.client.set(bucket, then)
+    with worker:
+        assert (await client.post(BATCH, json=body, headers=bearer(key))).status_code == 200
 
 
 async def test_pictures_are_not_kept_while_the_client_waits(

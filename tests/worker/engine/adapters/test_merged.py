@@ -100,6 +100,24 @@ def test_what_is_not_finite_is_merged_by_its_own_call_alone(merged: list[int]) -
     assert torch.equal(sound, module(x)[1])
 
 
+@pytest.mark.parametrize("rows", [(range(1),), (range(3),)])
+@pytest.mark.parametrize("kind", [*CONVOLUTIONS, "linear"])
+def test_a_small_scale_keeps_large_numbers_within_half_precision(kind: str, rows: Any) -> None:
+    """As with alpha 1 of a high rank: up · down overflows, the term does not."""
+    if kind == "linear":
+        module: Any = torch.nn.Linear(8, 8)
+        x, down, up = torch.ones(3, 64, 8), torch.full((1, 8), 50.0), torch.full((8, 1), 400.0)
+    else:
+        module = torch.nn.Conv2d(8, 8, **CONVOLUTIONS[kind])
+        x, up = torch.ones(3, 8, 8, 8), torch.full((8, 1, 1, 1), 400.0)
+        down = torch.full((1, 8, *module.kernel_size), 50.0)
+    layer = LowRank(down.half(), up.half(), 1 / 1024)
+    use = Use({"at": layer}, [1.0] * len(rows[0]), rows)
+    apart, one = outputs(module.half(), [use], x.half())
+    assert apart.isfinite().all()
+    assert torch.allclose(apart, one, rtol=1e-2)
+
+
 @pytest.mark.parametrize("weights", [[1.0, 0.5], [1.0, 1.0]])
 def test_only_rows_of_equal_weights_are_merged(merged: list[int], weights: list[float]) -> None:
     module = torch.nn.Linear(8, 8)
