@@ -103,8 +103,13 @@ def _note(place: Path, number: int) -> tuple[Path, int]:
     """Write this process's note, locked before others see it; its place and descriptor."""
     draft = place / f".{_PROCESS}"
     descriptor = os.open(draft, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return draft.rename(place / f"{number}.{_PROCESS}"), descriptor
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return draft.rename(place / f"{number}.{_PROCESS}"), descriptor
+    except OSError:  # network drives may have no locks
+        os.close(descriptor)
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _round(note: Path) -> str:

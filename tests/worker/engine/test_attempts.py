@@ -1,5 +1,8 @@
 """A file that workers die of is refused after a few times, and no other."""
 
+import errno
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -128,6 +131,20 @@ def test_where_nothing_can_be_written_files_are_loaded(tmp_path: Path) -> None:
     found.end("pen")
     Attempts(None).begin("pen", lambda: "file")
     assert not notes(tmp_path)
+
+
+def test_where_there_are_no_locks_files_are_loaded_and_nothing_is_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = os.listdir("/proc/self/fd")
+    with begin(tmp_path).judged("pen"):
+        pass
+    assert not notes(tmp_path)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_where_a_note_cannot_be_removed_the_file_is_loaded(tmp_path: Path) -> None:
