@@ -75,11 +75,11 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     @signals.worker_shutting_down.connect(weak=False)
     def end(**_: Any) -> None:
         loop.stop()
+        forget_own(settings.data_dir / ATTEMPTS)  # now: a parent does not wait for ever
 
     _serve(app, queues)
-    for one in (watcher, reporter, opened.adapters):
-        one.stop()
-    opened.cost_file.keep()
+    for stop in (watcher.stop, reporter.stop, opened.adapters.stop, opened.cost_file.keep):
+        stop()
     forget_own(settings.data_dir / ATTEMPTS)
 
 

@@ -35,7 +35,8 @@ KEYS: Final = (
     Key("taken_ends:<taker>", "list", "a gateway's last token and the ends it took", "an hour"),
     # Queues
     Key("queue:<model>", "zset", "the jobs that wait for a model, by sequence number"),
-    Key("tenant_queue:<model>:<tenant>", "zset", "a tenant's own, by score: µs, and priority"),
+    Key("tenant_queue:<model>:<tenant>", "zset", "a tenant's own that name no user, by score: µs"),
+    Key("named_queue:<model>:<tenant>", "zset", "its own that name one, likewise"),
     Key("user_queue:<model>:<tenant>:<user>", "zset", "a user's own of these, likewise"),
     Key("suspects:<model>", "zset", "those whose worker died once, by when (µs) they came back"),
     Key("quarantined:<model>", "zset", "those whose workers died more often, likewise"),

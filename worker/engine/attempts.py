@@ -24,9 +24,10 @@ class Attempts:
 
     Of a GPU's context that is lost, a segmentation fault or the system's out-of-memory killer no
     process can tell, and the next one would die of the same file. A note is a file that its process
-    keeps locked: one that is not is of a process that died. `fatal`: what a process does not go on
-    after. `machine`: device and software, on another one of which a file may well load. Without a
-    folder nothing is noted.
+    keeps locked: one that is not is of a process that died. Its name begins with how many rounds
+    were fatal when that began: all whom one event ends (a reboot, a container's end) are one death.
+    `fatal`: what a process does not go on after. `machine`: device and software, on another one of
+    which a file may well load. Without a folder nothing is noted.
     """
 
     def __init__(
@@ -48,16 +49,16 @@ class Attempts:
             text = f"{self._machine} {name} {identity()}"
             place = self._folder / sha256(text.encode()).hexdigest()[:16]
             place.mkdir(parents=True, exist_ok=True)
-            died = sum(_is_abandoned(note) for note in place.iterdir())
-            if died < MOST:
-                self._own[name] = place / _PROCESS, _note(place)
+            rounds = {_round(note) for note in place.iterdir() if _is_abandoned(note)}
+            if len(rounds) < MOST:
+                self._own[name] = _note(place, len(rounds))
                 return
         except OSError as error:  # it is loaded all the same
             log.warning("attempt.not_noted", of=name, why=str(error))
             return
         raise ConfigurationError(
-            f"{name} is not loaded: {died} times the worker died while it loaded or tried it. "
-            f"It is tried again once its files change, or {place} is removed."
+            f"{name} is not loaded: {len(rounds)} times the worker died while it loaded or tried "
+            f"it. It is tried again once its files change, or {place} is removed."
         )
 
     @contextmanager
@@ -77,32 +78,46 @@ class Attempts:
         if name not in self._own:
             return
         own, descriptor = self._own.pop(name)
-        with suppress(FileNotFoundError):
+        try:
             notes = own.parent.iterdir() if works else ()
             for note in (own, *(note for note in notes if _is_abandoned(note))):
-                note.unlink()
+                note.unlink(missing_ok=True)
             with suppress(OSError):  # another process loads it too
                 own.parent.rmdir()
-        os.close(descriptor)
+        except FileNotFoundError:  # somebody removed all of them
+            return
+        except OSError as error:  # it is loaded all the same
+            log.warning("attempt.not_forgotten", of=name, why=str(error))
+        finally:
+            os.close(descriptor)
 
 
 def forget_own(folder: Path) -> None:
     """This process is told to end: nothing that it loads is to blame."""
-    for note in folder.glob(f"*/{_PROCESS}"):
-        note.unlink(missing_ok=True)
+    for note in folder.glob(f"*/*.{_PROCESS}"):
+        with suppress(OSError):  # it ends all the same
+            note.unlink()
 
 
-def _note(place: Path) -> int:
-    """Write this process's note, locked before others see it; its descriptor."""
+def _note(place: Path, number: int) -> tuple[Path, int]:
+    """Write this process's note, locked before others see it; its place and descriptor."""
     draft = place / f".{_PROCESS}"
     descriptor = os.open(draft, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    draft.rename(place / _PROCESS)
-    return descriptor
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return draft.rename(place / f"{number}.{_PROCESS}"), descriptor
+    except OSError:  # network drives may have no locks
+        os.close(descriptor)
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _round(note: Path) -> str:
+    return note.name.partition(".")[0]
 
 
 def _is_abandoned(note: Path) -> bool:
-    if note.name.startswith(".") or note.name == _PROCESS:
+    if note.name.startswith(".") or note.suffix == f".{_PROCESS}":
         return False
     try:
         with note.open() as file:

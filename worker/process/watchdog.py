@@ -54,13 +54,13 @@ class Watchdog:
         self._stopping = False
 
     def start(self) -> None:
-        """Start the child already, which `run` will watch."""
+        """Start the child already, which `run` will watch. A signal is remembered until then."""
+        self._heed_signals()
         self._first = self._start()
 
     def run(self) -> int:
         """Watch until SIGTERM or SIGINT; the status to exit with."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask_to_stop)
+        self._heed_signals()
         pause = RESTART_MIN_S
         while True:
             child, self._first = self._first or self._start(), None
@@ -75,6 +75,10 @@ class Watchdog:
             if self._wait(pause):
                 return 1
             pause = min(pause * 2, RESTART_MAX_S)
+
+    def _heed_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
 
     def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True

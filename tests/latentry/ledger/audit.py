@@ -178,6 +178,6 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
 _SUMS = {"checkpoints", "waiting_cost", "user_cost", "user_time", "weights", "load"}
 _ZSETS = {
     *("queue", "tenant_queue", "suspects", "quarantined", "tenants", "tags"),
-    *("users", "user_queue", "user_tags"),
+    *("named_queue", "users", "user_queue", "user_tags"),
     *("jobs", "leases", "deadlines", "retention"),
 }

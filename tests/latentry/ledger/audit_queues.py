@@ -17,21 +17,21 @@ def audit_queues(found: Mapping[str, Any], queued: Mapping[str, Fields]) -> None
         queues.setdefault(f"queue:{model}", {})[ref] = int(fields["sequence"])
         load[model] += cost
         if fields["crashes"] == "0":
-            tenant_queues.setdefault(f"tenant_queue:{model}:{tenant}", {})[ref] = int(
-                fields["score"]
-            )
+            kind = "named_queue" if "user" in fields else "tenant_queue"
+            tenant_queues.setdefault(f"{kind}:{model}:{tenant}", {})[ref] = int(fields["score"])
             waiting_cost[tenant, model] += cost
             tenants.setdefault(model, set()).add(tenant)
         else:
             suspects = "suspects" if fields["crashes"] == "1" else "quarantined"
             tenant_queues.setdefault(f"{suspects}:{model}", {})[ref] = -1
     assert queues == _all(found, "queue"), "the queue holds who waits"
+    own = _all(found, "tenant_queue") | _all(found, "named_queue")
     apart = {
         name: dict.fromkeys(rows, -1)
         for kind in ("suspects", "quarantined")
         for name, rows in _all(found, kind).items()
     }
-    assert tenant_queues == _all(found, "tenant_queue") | apart, "by score, and suspects apart"
+    assert tenant_queues == own | apart, "by score, those with a user and suspects apart"
     assert waiting_cost == {
         (name.partition(":")[2], model): cost
         for name, costs in _all(found, "waiting_cost").items()
@@ -57,8 +57,9 @@ def _audit_users(found: Mapping[str, Any], waiting: Mapping[str, Fields]) -> Non
     queues, costs, users = dict[str, dict[str, int]](), Counter[str](), dict[str, set[str]]()
     for ref, row in waiting.items():
         tenant, model, user = ref.partition(":")[0], row["model"], row.get("user", "-")
-        if tenant in active:
+        if "user" in row:
             queues.setdefault(f"{model}:{tenant}:{user}", {})[ref] = int(row["score"])
+        if tenant in active:
             costs[f"{tenant}:{user}:{model}"] += int(row["cost_ms"])
             users.setdefault(f"{model}:{tenant}", set()).add(user)
     assert queues == {n.partition(":")[2]: rows for n, rows in _all(found, "user_queue").items()}

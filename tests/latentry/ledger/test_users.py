@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from latentry.contracts import Priority
+from latentry.errors import QueueFull
 from latentry.ledger import JobRef, Lease, Ledger, commands
 from tests.latentry.ledger.audit import audit
 from tests.latentry.ledger.factory import new_job
@@ -187,6 +188,34 @@ def test_cancel_and_expiry_take_a_user_out_of_turn(product: Product) -> None:
     audit(product.ledger)
     assert product.served(room=3) == ["eve"]
     assert product.keys() == set()
+
+
+def test_the_first_user_costs_the_same_however_much_waits(product: Product) -> None:
+    """The ledger does nothing else meanwhile, for all tenants."""
+    product.enter(jobs=300)
+    product.enter("first")
+    client, queues = product.ledger.client, f"{product.ledger.root}:user_queue:*"
+    assert [client.zcard(name) for name in client.keys(queues)] == [1], "nothing was moved"
+    audit(product.ledger)
+    assert product.served(room=2).count("first") == 1
+
+
+def test_a_full_queue_counts_jobs_of_users_too(product: Product) -> None:
+    news = [new_job(tenant="product", user=user) for user in ("ann", "", "bob")]
+    for new in news[:2]:
+        product.ledger.run(commands.create(new, max_queued=2))
+    with pytest.raises(QueueFull):
+        product.ledger.run(commands.create(news[2], max_queued=2))
+
+
+@pytest.mark.parametrize("user", ["", "ann"])
+def test_urgent_jobs_are_found_behind_the_jobs_of_others(product: Product, user: str) -> None:
+    product.enter("flood", jobs=10)
+    product.enter(jobs=10)
+    held = product.claim()
+    [urgent] = product.enter(user, priority=Priority.HIGH, start_within_ms=2_000)
+    found = commands.find_urgent("w", ["shapes"], within_s=5, held=held)
+    assert product.ledger.run(found) == {held[0].ref: urgent}
 
 
 @pytest.mark.parametrize("is_sought", [False, True], ids=["claimed", "withdrawn"])

@@ -1,5 +1,8 @@
 """A file that workers die of is refused after a few times, and no other."""
 
+import errno
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from latentry.errors import ConfigurationError
-from worker.engine.attempts import MOST, Attempts
+from worker.engine.attempts import MOST, Attempts, forget_own
 
 PROCESS = """
 import sys
@@ -81,6 +84,18 @@ def test_those_that_live_are_not_counted(tmp_path: Path) -> None:
         begin(tmp_path).end("pen")
 
 
+def test_several_that_one_event_ends_are_one_death(tmp_path: Path) -> None:
+    """A machine's workers share a folder, and load the same model when it starts."""
+    for _ in range(MOST):
+        begin(tmp_path).end("pen")
+        with ExitStack() as others:
+            processes = [others.enter_context(loading(tmp_path)) for _ in range(MOST + 1)]
+            for process in processes:
+                process.kill()
+    with pytest.raises(ConfigurationError, match=f"not loaded: {MOST} times"):
+        begin(tmp_path)
+
+
 def test_one_that_works_is_forgiven_and_one_that_merely_fails_is_not(tmp_path: Path) -> None:
     die(tmp_path)
     die(tmp_path)
@@ -116,6 +131,31 @@ def test_where_nothing_can_be_written_files_are_loaded(tmp_path: Path) -> None:
     found.end("pen")
     Attempts(None).begin("pen", lambda: "file")
     assert not notes(tmp_path)
+
+
+def test_where_there_are_no_locks_files_are_loaded_and_nothing_is_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = os.listdir("/proc/self/fd")
+    with begin(tmp_path).judged("pen"):
+        pass
+    assert not notes(tmp_path)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_where_a_note_cannot_be_removed_the_file_is_loaded(tmp_path: Path) -> None:
+    found = begin(tmp_path)
+    [note] = notes(tmp_path)
+    note.unlink()
+    note.mkdir()
+    with found.judged("pen"):
+        pass
+    forget_own(tmp_path)
+    assert notes(tmp_path) == [note]
 
 
 def notes(folder: Path) -> list[Path]:

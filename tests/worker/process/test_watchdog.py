@@ -141,6 +141,20 @@ def test_sigterm_while_it_starts_is_a_clean_end(family) -> None:
     assert not is_running(starting.born[0])
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_it_watches_is_remembered(number: int) -> None:
+    """It imports other things meanwhile; and the first process of a container has no defaults."""
+    parent = f"""
+import os, sys
+from worker.process.watchdog import Watchdog
+watchdog = Watchdog([sys.executable, "-c", "import time; time.sleep(600)"])
+watchdog.start()
+os.kill(os.getpid(), {int(number)})
+sys.exit(watchdog.run())
+"""
+    assert subprocess.run([sys.executable, "-c", parent], timeout=30).returncode == 0
+
+
 def test_a_worker_that_grows_too_large_is_ended_in_good_order_and_started_again(
     family, tmp_path: Path
 ) -> None:

@@ -2,8 +2,9 @@
 -- ARGV: ref
 -- Reads: file, gone
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, tenant_queue,
---   tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users, waiting_cost, weights
+--   job, leases, load, named_queue, pins, quarantined, queue, receivers, retention, stop, suspects,
+--   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
+--   waiting_cost, weights
 -- Returns 1, or 0 if there is no such job.
 local ref = ARGV[1]
 local state = field(ref, 'state')

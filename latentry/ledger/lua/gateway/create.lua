@@ -2,9 +2,9 @@
 -- whether it could be.
 -- ARGV: options as JSON (see `commands.create`), the request as JSON
 -- Reads: file, tags, virtual_time, worker, workers
--- Writes: active, deadlines, events, idem, job, jobs, load, pins, quarantined, queue, retention,
---   sequence, suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
---   user_time, users, waiting_cost, wake, weights
+-- Writes: active, deadlines, events, idem, job, jobs, load, named_queue, pins, quarantined, queue,
+--   retention, sequence, suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue,
+--   user_tags, user_time, users, waiting_cost, wake, weights
 -- Returns {'created', ref, sequence number, now, place in its user's queue, wait in ms or -1}, without
 -- the last four if it had been created by this very call before; {'existing', ref} of an idempotency
 -- key; of a dry run {'possible', wait in ms or -1, now}; or a refusal: {'conflict'}, {'file_gone', ref},
@@ -47,8 +47,7 @@ local function has_its_share()
   for _, weight in ipairs(redis.call('HVALS', key('weights', model))) do
     sum = sum + weight
   end
-  local own = redis.call('ZCARD', key('tenant_queue', model, tenant))
-  return own >= math.floor(ask.max_queued * ask.weight / sum)
+  return count_own(model, tenant) >= math.floor(ask.max_queued * ask.weight / sum)
 end
 
 local waiting = redis.call('ZCARD', queue)

@@ -1,8 +1,8 @@
 -- Finds a tenant's jobs that match, the newest first; a few at a time, as all would hold up others.
 -- ARGV: tenant, sequence number to start below ('+inf' for the newest), how many to find, how many to
 --   look at, what they must be like as JSON: status, model, kind, since_ms, until_ms, metadata
--- Reads: job, jobs, load, quarantined, suspects, tenant_queue, user_cost, user_queue, user_time,
---   users, waiting_cost, weights, worker, workers
+-- Reads: job, jobs, load, named_queue, quarantined, suspects, tenant_queue, user_cost, user_queue,
+--   user_time, users, waiting_cost, weights, worker, workers
 -- Returns {sequence number of the last that was looked at, or -1 if there are no others; how many were
 -- looked at; how many of those match}, and after these what `read_job` does of each that was found.
 local wanted, most, like = tonumber(ARGV[3]), tonumber(ARGV[4]), cjson.decode(ARGV[5])

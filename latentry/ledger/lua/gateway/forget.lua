@@ -4,9 +4,9 @@
 --   as long again that there was one
 -- Reads: file, gone
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   forgotten, job, jobs, leases, load, pins, quarantined, queue, receivers, retention, stop,
---   suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time,
---   users, waiting_cost, weights
+--   forgotten, job, jobs, leases, load, named_queue, pins, quarantined, queue, receivers, retention,
+--   stop, suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
+--   user_time, users, waiting_cost, weights
 -- Returns 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')

@@ -59,7 +59,7 @@ local function own_cost_by_users(models, candidate)
   local tenant, user, all, own, before, others = candidate.tenant, candidate.user, 0, 0, 0, 0
   for model in pairs(models) do
     local cost = tonumber(redis.call('HGET', key('user_cost', tenant, user), model) or 0)
-    local jobs, ahead = cost_before(key('user_queue', model, tenant, user), candidate.score, cost)
+    local jobs, ahead = cost_before(queue_of_user(model, tenant, user), candidate.score, cost)
     own, before = own + cost, before + ahead
     all = all + (redis.call('HGET', key('waiting_cost', tenant), model) or 0)
     others = others + redis.call('ZCARD', key('users', model, tenant)) - (jobs > 0 and 1 or 0)

@@ -63,7 +63,7 @@ local function next_of_tenant(model, tenant, left, count)
   end
   local users = redis.call('ZRANGE', key('users', model, tenant), 0, count, 'WITHSCORES')
   for i = 1, #users, 2 do
-    local ref, score = first_but(key('user_queue', model, tenant, users[i]), left, count)
+    local ref, score = first_but(queue_of_user(model, tenant, users[i]), left, count)
     if ref then
       return ref, score, users[i], tonumber(users[i + 1])
     end

@@ -1,6 +1,7 @@
--- The queues. `queue` has all waiting jobs of a model by sequence number, `tenant_queue` a tenant's own
--- of them by score, and where its users take turns, `user_queue` each user's. Those that were running when a worker died are in queues of their own instead,
--- `suspects` after one death and `quarantined` after more, and go before all others.
+-- The queues. `queue` has all waiting jobs of a model by sequence number. Of a tenant's own of them,
+-- `tenant_queue` has by score those that name no user, `named_queue` those that do, and `user_queue` each
+-- user's. Those that were running when a worker died are in queues of their own instead, `suspects` after
+-- one death and `quarantined` after more, and go before all others.
 
 local function add_load(model, what, amount)
   if redis.call('HINCRBY', key('load', model), what, amount) == 0 then
@@ -8,9 +9,9 @@ local function add_load(model, what, amount)
   end
 end
 
-local function own_queue(model, tenant, crashes)
+local function own_queue(model, tenant, crashes, user)
   if crashes == 0 then
-    return key('tenant_queue', model, tenant)
+    return user and key('named_queue', model, tenant) or key('tenant_queue', model, tenant)
   end
   if crashes == 1 then
     return key('suspects', model)
@@ -21,9 +22,9 @@ end
 -- Its position among its user's own, in this model's queue.
 local function position_of(ref, model, crashes, user)
   local tenant = tenant_of(ref)
-  local place = crashes == '0' and take_turns(tenant)
-    and redis.call('ZRANK', key('user_queue', model, tenant, user or NOBODY), ref)
-  return place or redis.call('ZRANK', own_queue(model, tenant, tonumber(crashes)), ref)
+  local own = crashes == '0' and queue_of_user(model, tenant, user or NOBODY)
+    or own_queue(model, tenant, tonumber(crashes))
+  return redis.call('ZRANK', own, ref)
 end
 
 -- Returns its position.
@@ -37,7 +38,7 @@ local function enqueue(ref)
   if crashes == '0' then
     enter_user(ref, tenant, model, user, score, cost) -- before it counts as its tenant's
   end
-  local own = own_queue(model, tenant, tonumber(crashes))
+  local own = own_queue(model, tenant, tonumber(crashes), user)
   redis.call('ZADD', own, crashes == '0' and score or now_us(), ref)
   if crashes == '0' then
     redis.call('HINCRBY', key('waiting_cost', tenant), model, cost)
@@ -50,9 +51,15 @@ local function enqueue(ref)
   return position
 end
 
+-- How many of a tenant's jobs wait in this queue.
+local function count_own(model, tenant)
+  return redis.call('ZCARD', key('tenant_queue', model, tenant))
+    + redis.call('ZCARD', key('named_queue', model, tenant))
+end
+
 -- A tenant with nothing more in this queue takes no part in it.
 local function drop_idle_tenant(model, tenant)
-  if redis.call('EXISTS', key('tenant_queue', model, tenant)) == 0 then
+  if count_own(model, tenant) == 0 then
     redis.call('ZREM', key('tenants', model), tenant)
     redis.call('HDEL', key('weights', model), tenant)
     redis.call('HDEL', key('waiting_cost', tenant), model)
@@ -69,7 +76,7 @@ local function dequeue(ref)
   end
   local tenant = tenant_of(ref)
   redis.call('ZREM', key('deadlines'), ref)
-  redis.call('ZREM', own_queue(model, tenant, tonumber(crashes)), ref)
+  redis.call('ZREM', own_queue(model, tenant, tonumber(crashes), user), ref)
   add_load(model, 'waiting_ms', -cost)
   if crashes == '0' then
     redis.call('HINCRBY', key('waiting_cost', tenant), model, -cost)
@@ -82,11 +89,12 @@ end
 -- known.
 local function purge(ref, model, user)
   local tenant = tenant_of(ref)
+  purge_user(ref, tenant, model, user) -- before it leaves its tenant's
   for _, queue in ipairs({ key('queue', model), key('tenant_queue', model, tenant),
-    key('suspects', model), key('quarantined', model), key('deadlines') }) do
+    key('named_queue', model, tenant), key('suspects', model), key('quarantined', model),
+    key('deadlines') }) do
     redis.call('ZREM', queue, ref)
   end
-  purge_user(ref, tenant, model, user)
   drop_idle_tenant(model, tenant)
   if redis.call('EXISTS', key('queue', model)) == 0 then
     redis.call('HDEL', key('load', model), 'waiting_ms')

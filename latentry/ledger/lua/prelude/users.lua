@@ -1,6 +1,7 @@
 -- Which of a tenant's users is next: fair queueing once more (see `fairness.lua`), inside one tenant. It
 -- begins with the tenant's first job that names a user and ends when none of its jobs waits, and all tags
--- with it. Jobs that name none are one user's. Tags are in µs of cost; all users weigh the same.
+-- with it. Jobs that name none are one user's, and `tenant_queue` is its own at all times, so that
+-- nothing has to be moved. Tags are in µs of cost; all users weigh the same.
 -- `user_time` has the tenant's virtual time over all its queues, and the least tag of the next user who
 -- comes: each gets one more than the last, so that of many who come the first is next. `user_tags` has
 -- only the tags above the virtual time.
@@ -9,6 +10,14 @@ local NOBODY = '-'
 -- A tenant that invents users must not fill the memory: beyond so many tags, the virtual time rises to the
 -- least of them, as if that had been served.
 local MOST_USER_TAGS = 10000
+
+-- A user's own jobs in a queue.
+local function queue_of_user(model, tenant, user)
+  if user == NOBODY then
+    return key('tenant_queue', model, tenant)
+  end
+  return key('user_queue', model, tenant, user)
+end
 
 -- Whether a tenant's users take turns. Read once in a script.
 local turns = {}
@@ -86,7 +95,6 @@ local function begin_turns(tenant)
   local costs = redis.call('HGETALL', key('waiting_cost', tenant))
   for i = 1, #costs, 2 do
     local model, cost = costs[i], costs[i + 1]
-    redis.call('COPY', key('tenant_queue', model, tenant), key('user_queue', model, tenant, NOBODY))
     redis.call('HSET', key('user_cost', tenant, NOBODY), model, cost)
     redis.call('ZADD', key('users', model, tenant), 0, NOBODY)
   end
@@ -104,7 +112,7 @@ local function add_user(tenant, model, user)
   redis.call('ZADD', key('users', model, tenant), tag, user)
 end
 
--- A job of a tenant that is about to enter its queue.
+-- A job that is about to enter a queue.
 local function enter_user(ref, tenant, model, user, score, cost)
   if not take_turns(tenant) then
     if not user then
@@ -112,8 +120,10 @@ local function enter_user(ref, tenant, model, user, score, cost)
     end
     begin_turns(tenant)
   end
+  if user then
+    redis.call('ZADD', queue_of_user(model, tenant, user), score, ref)
+  end
   user = user or NOBODY
-  redis.call('ZADD', key('user_queue', model, tenant, user), score, ref)
   redis.call('HINCRBY', key('user_cost', tenant, user), model, cost)
   if not redis.call('ZSCORE', key('users', model, tenant), user) then
     add_user(tenant, model, user)
@@ -121,19 +131,19 @@ local function enter_user(ref, tenant, model, user, score, cost)
 end
 
 local function drop_idle_user(model, tenant, user)
-  if redis.call('EXISTS', key('user_queue', model, tenant, user)) == 0 then
+  if redis.call('EXISTS', queue_of_user(model, tenant, user)) == 0 then
     redis.call('ZREM', key('users', model, tenant), user)
     redis.call('HDEL', key('user_cost', tenant, user), model)
   end
 end
 
--- A job has left its tenant's queue.
+-- A job has left its queue.
 local function leave_user(ref, tenant, model, user, cost)
   if not take_turns(tenant) then
     return
   end
   user = user or NOBODY
-  redis.call('ZREM', key('user_queue', model, tenant, user), ref)
+  redis.call('ZREM', queue_of_user(model, tenant, user), ref)
   redis.call('HINCRBY', key('user_cost', tenant, user), model, -cost)
   drop_idle_user(model, tenant, user)
 end
@@ -141,7 +151,7 @@ end
 -- The same where the job's record is gone; `user`: whose it was, if known.
 local function purge_user(ref, tenant, model, user)
   for _, user in ipairs(user and { user } or redis.call('ZRANGE', key('users', model, tenant), 0, -1)) do
-    if redis.call('ZREM', key('user_queue', model, tenant, user), ref) == 1 then
+    if redis.call('ZREM', queue_of_user(model, tenant, user), ref) == 1 then
       drop_idle_user(model, tenant, user)
     end
   end

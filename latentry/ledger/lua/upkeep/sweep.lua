@@ -2,9 +2,9 @@
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
 -- Reads: bell, file, gone, models, virtual_time
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
---   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
---   waiting_cost, wake, weights, withdrawn, workers
+--   job, leases, load, named_queue, pins, quarantined, queue, receivers, retention, stop, suspects,
+--   swept, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time,
+--   users, waiting_cost, wake, weights, withdrawn, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])

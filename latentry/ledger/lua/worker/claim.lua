@@ -5,9 +5,9 @@
 -- job, which counts as begun then; `is_full`: whether it has no room for adapters that it does not hold
 -- Reads: file, gone, held, worker, workers
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
---   fileends, job, leases, load, pins, quarantined, queue, receivers, reserved, retention, stop,
---   suspects, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
---   user_time, users, virtual_time, waiting_cost, weights
+--   fileends, job, leases, load, named_queue, pins, quarantined, queue, receivers, reserved,
+--   retention, stop, suspects, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue,
+--   user_tags, user_time, users, virtual_time, waiting_cost, weights
 -- Returns {claims, how many jobs still wait that it may run, in how many ms it may have those that it left
 -- to others, or 0}, a claim as {ref, fence, record}; repeated
 -- with its token, the same claims.

@@ -2,9 +2,9 @@
 -- ARGV: {worker, lease_ms, ref, fence, urgent} as JSON
 -- Reads: file, gone
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, pins, quarantined, queue, receivers, retention, suspects, tags, tenant_queue,
---   tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users, virtual_time,
---   waiting_cost, wake, weights
+--   job, leases, load, named_queue, pins, quarantined, queue, receivers, retention, suspects, tags,
+--   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
+--   virtual_time, waiting_cost, wake, weights
 -- Returns {ref, fence, record} of the urgent one, also when repeated; nothing if it waits no longer.
 local ask = cjson.decode(ARGV[1])
 if holds(ask.ref, ask.fence) then

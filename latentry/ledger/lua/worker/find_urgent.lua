@@ -3,7 +3,7 @@
 -- ARGV: {worker, models, within_ms, held, is_full} as JSON; `held`: running jobs that may be handed back,
 -- the most dispensable first; `within_ms`: how soon an urgent one must start; `is_full`: whether it has no
 -- room for adapters that it does not hold
--- Reads: held, job, tenant_queue
+-- Reads: held, job, named_queue, tenant_queue
 -- Writes: urgent
 -- Returns {held ref, urgent ref} each: which to exchange for which.
 local ask = cjson.decode(ARGV[1])
@@ -18,20 +18,34 @@ local function latest_start(deadline, finish_by, takes)
   return math.min(deadline, finish_by and finish_by - takes or deadline)
 end
 
--- Of a tenant's first jobs in these queues, the urgent ones that are not reserved for another.
+local function add_all(list, others)
+  for _, other in ipairs(others) do
+    list[#list + 1] = other
+  end
+end
+
+-- The first jobs of a tenant in these queues, whoever's of its users they are.
+local function first_of(tenant)
+  local refs = {}
+  for _, model in ipairs(ask.models) do
+    add_all(refs, redis.call('ZRANGE', key('named_queue', model, tenant), 0, LOOK_AT - 1))
+    add_all(refs, redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, LOOK_AT - 1))
+  end
+  return refs
+end
+
+-- Of these, the urgent ones that are not reserved for another.
 local function urgent_of(tenant)
   local found = {}
-  for _, model in ipairs(ask.models) do
-    for _, ref in ipairs(redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, LOOK_AT - 1)) do
-      local priority, deadline, finish_by, takes, adapters = fields(ref, 'priority', 'deadline_ms',
-        'finish_by_ms', 'takes_ms', 'adapters')
-      local latest = latest_start(deadline, finish_by, takes)
-      local is_due = priority == 'high' and latest > now and latest - now <= ask.within_ms
-      if is_due and not (ask.is_full and adapters and not has_in_memory(ask.worker, adapters)) then
-        redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', RESERVED_MS)
-        if redis.call('GET', key('urgent', ref)) == ask.worker then
-          found[#found + 1] = ref
-        end
+  for _, ref in ipairs(first_of(tenant)) do
+    local priority, deadline, finish_by, takes, adapters = fields(ref, 'priority', 'deadline_ms',
+      'finish_by_ms', 'takes_ms', 'adapters')
+    local latest = latest_start(deadline, finish_by, takes)
+    local is_due = priority == 'high' and latest > now and latest - now <= ask.within_ms
+    if is_due and not (ask.is_full and adapters and not has_in_memory(ask.worker, adapters)) then
+      redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', RESERVED_MS)
+      if redis.call('GET', key('urgent', ref)) == ask.worker then
+        found[#found + 1] = ref
       end
     end
   end

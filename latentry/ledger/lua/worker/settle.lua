@@ -4,8 +4,9 @@
 -- each of its outputs
 -- Reads: file, gone
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, tenant_queue,
---   tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users, waiting_cost, weights
+--   job, leases, load, named_queue, pins, quarantined, queue, receivers, retention, stop, suspects,
+--   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
+--   waiting_cost, weights
 -- Returns 1 if it has ended so, also when repeated; 0 if the lease is lost.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local known = redis.call('HMGET', key('job', ref), 'state', 'fence')

@@ -4,9 +4,9 @@
 -- ARGV: worker, model, most jobs to end
 -- Reads: file, gone
 -- Writes: active, adapters, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events,
---   fileends, job, leases, load, models, pins, quarantined, queue, receivers, retention, servers,
---   suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time,
---   users, waiting_cost, weights, withdrawn
+--   fileends, job, leases, load, models, named_queue, pins, quarantined, queue, receivers, retention,
+--   servers, suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
+--   user_time, users, waiting_cost, weights, withdrawn
 -- Returns how many jobs were ended: if as many as may be, more may wait.
 local worker, model, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 redis.call('ZREM', key('servers', model), worker)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from latentry.errors import ConfigurationError
 from tests.worker.engine import tiny
 from worker.engine.device import Device
 from worker.engine.models.loading import early_digests, part_reader
@@ -73,10 +72,29 @@ def test_of_a_file_that_has_changed_nothing_is_known(folder: Path, tmp_path: Pat
     assert loaded(folder, early) == loaded(folder)
 
 
-def test_one_that_changes_while_it_is_loaded_is_refused(
+def test_one_that_is_written_to_while_it_is_loaded_is_called_what_was_loaded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    early = hashed(EarlyDigests.of(folder))
+    early, before = hashed(EarlyDigests.of(folder)), loaded(folder)
+    reads = part_reader._read_weight
+
+    def writing(at: Device, digest: WeightDigest, stored: StoredTensor) -> object:
+        if digest._known:
+            with stored.file.open("r+b") as file:
+                file.seek(stored.info.begin)
+                file.write(b"\x01")
+        return reads(at, digest, stored)
+
+    monkeypatch.setattr(part_reader, "_read_weight", writing)
+    found = loaded(folder, early)
+    monkeypatch.undo()
+    assert found == loaded(folder) != before
+
+
+def test_one_that_is_only_touched_while_it_is_loaded_is_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early, before = hashed(EarlyDigests.of(folder)), loaded(folder)
     reads = part_reader._read_weight
 
     def touching(at: Device, digest: WeightDigest, stored: StoredTensor) -> object:
@@ -84,8 +102,7 @@ def test_one_that_changes_while_it_is_loaded_is_refused(
         return reads(at, digest, stored)
 
     monkeypatch.setattr(part_reader, "_read_weight", touching)
-    with pytest.raises(ConfigurationError, match="has changed while it was loaded"):
-        loaded(folder, early)
+    assert loaded(folder, early) == before
 
 
 def test_what_cannot_be_hashed_is_left_to_who_loads_it(folder: Path, tmp_path: Path) -> None:
@@ -95,6 +112,7 @@ def test_what_cannot_be_hashed_is_left_to_who_loads_it(folder: Path, tmp_path: P
     shutil.copy(file, folder / "vae" / "another.safetensors")
     found = [EarlyDigests.of(path) for path in (file, tmp_path / "other.safetensors", folder)]
     found.append(EarlyDigests([tmp_path / "gone"]))
+    assert not EarlyDigests.of(tmp_path / ("long" * 100))._files
     assert [len(hashed(one)._found) for one in found[:2]] == [0, 0]
     files = {path for path, *_ in hashed(found[2])._found}
     assert files == {folder / "text_encoder" / "model.safetensors"}, "where there is a choice"

@@ -33,9 +33,12 @@ class EarlyDigests:
     @classmethod
     def of(cls, model: Path) -> "EarlyDigests":
         """Of a single file, or of a folder's parts where there is no choice of precisions."""
-        if model.is_file():
-            return cls([model])
-        parts = [sorted((model / part).glob("*.safetensors")) for part in _PARTS]
+        try:
+            if model.is_file():
+                return cls([model])
+            parts = [sorted((model / part).glob("*.safetensors")) for part in _PARTS]
+        except OSError:  # as of one that cannot be read
+            return cls()
         return cls(files[0] for files in parts if len(files) == 1)
 
     def start(self) -> None:
