@@ -30,8 +30,8 @@ def is_known(image: InputFile) -> bool:
 
 
 def control_calls(request: ResolvedControl) -> list[tuple[int, int]]:
-    """Height and width of what each call makes: the resized picture, and of edges strips of what
-    may be one, and all of them connected. Empty while its size is not known.
+    """Height and width of what each call makes: the resized picture, and of edges strips, and all
+    strips connected. Empty while its size is not known.
     """
     width, height = request.final_size
     if not width * height:

@@ -12,7 +12,7 @@ from latentry.rules.preprocessing import control_calls
 from latentry.rules.upscaling import strips
 from worker.engine.background.clock import Clock
 from worker.engine.background.profile import profile_id
-from worker.engine.inputs.canny import edges, ridges
+from worker.engine.inputs.canny import Edges, ridges
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.inputs.resize import resized
 from worker.engine.loop.backend import Taken
@@ -50,7 +50,7 @@ class Preprocessors:
 
 
 class Preprocessing:
-    """One picture: resized, and of edges strips of what may be one, and what of it is one.
+    """One picture: resized, and of edges strips, and all of them connected.
 
     The same bytes as a ControlNet is shown of the same picture at the same size.
     """
@@ -62,8 +62,7 @@ class Preprocessing:
         self._made = picture
         width, height = request.final_size
         self._strips = strips(width, height)
-        self._weak = np.empty((height, width), np.bool_)
-        self._strong = np.empty((height, width), np.bool_)
+        self._edges = Edges()
 
     def make(self, call: int) -> None:
         """Make one call."""
@@ -74,11 +73,10 @@ class Preprocessing:
                 self._made = 255 - self._made
         elif call <= len(self._strips):
             one = self._strips[call - 1]
-            rows = slice(one.top, one.bottom)
             found = ridges(self._made, one.top, one.bottom, *self._request.thresholds)
-            self._weak[rows], self._strong[rows] = found
+            self._edges.add(*found)
         else:
-            self._made = edges(self._weak, self._strong)
+            self._made = self._edges.picture()
 
     def take(self) -> Taken:
         """The finished picture."""
