@@ -6,7 +6,7 @@ from latentry.contracts import InputFile, Preprocess, PreprocessorsCard, Resolve
 from latentry.errors import ImageTooLarge
 from latentry.rules.limits.outputs import refuse_impossible_output
 from latentry.rules.pricing import NOMINAL_STEP_MEGAPIXEL_S, Price
-from latentry.rules.upscaling import strips
+from latentry.rules.upscaling import MAX_SIDE_PX, strips
 
 MAX_PIXELS: Final = 4_194_304  # of a result, such as 2048 × 2048
 
@@ -57,6 +57,9 @@ def refuse_impossible_control(request: ResolvedControl) -> None:
     """Raises ImageTooLarge or UnsupportedField."""
     refuse_impossible_output(request)
     width, height = request.final_size
-    if width * height > MAX_PIXELS:
-        why = f"{width} × {height} pixels are too many: at most {MAX_PIXELS} are made."
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+        why = (
+            f"{width} × {height} pixels are too many: at most {MAX_PIXELS} are made, and sides of"
+            f" {MAX_SIDE_PX}."
+        )
         raise ImageTooLarge(why, fields=dict.fromkeys(("/width", "/height"), why))

@@ -61,9 +61,15 @@ def test_the_price_is_of_all_calls_at_the_measured_pace() -> None:
 
 def test_what_is_too_large_or_has_no_such_format_is_refused() -> None:
     refuse_impossible_control(control(2048, 2048))
-    with pytest.raises(ImageTooLarge) as caught:
-        refuse_impossible_control(control(2049, 2048))
-    assert caught.value.fields.keys() == {"/width", "/height"}
+    refuse_impossible_control(sized(control(of=(16_383, 8))))
+    for one in (
+        control(2049, 2048),
+        sized(control(of=(16_384, 8))),
+        sized(control(1, of=(1, 17_000))),
+    ):
+        with pytest.raises(ImageTooLarge) as caught:
+            refuse_impossible_control(one)
+        assert caught.value.fields.keys() == {"/width", "/height"}
     with pytest.raises(UnsupportedField):
         refuse_impossible_control(
             control(8, 8, output_format=OutputFormat.JPEG, output_lossless=True)
