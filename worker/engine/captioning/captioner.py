@@ -62,13 +62,13 @@ class Captioner:
 
     def begin(self, request: ResolvedCaption, picture: Pixels) -> "Captioning":
         """Begin with RGB bytes [height, width, 3]."""
-        return Captioning(self, prepared(picture, self.card.side))
+        return Captioning(self, picture)
 
 
 class Captioning:
-    """One picture, [1, 3, side, side], and the tokens that were made of it."""
+    """One picture, RGB bytes [height, width, 3], and the tokens that were made of it."""
 
-    def __init__(self, captioner: Captioner, picture: torch.Tensor) -> None:
+    def __init__(self, captioner: Captioner, picture: Pixels) -> None:
         self._captioner = captioner
         self._picture = picture
         self._seen: Any = None
@@ -81,7 +81,9 @@ class Captioning:
         network, device = self._captioner.network, self._captioner.device
         with as_job_failed():
             if call == 0:
-                self._seen = network.vision_model(pixel_values=self._picture.to(device))[0]
+                # Here, as the time that calls take is bounded: that of a large picture is long.
+                shown = prepared(self._picture, self._captioner.card.side).to(device)
+                self._seen = network.vision_model(pixel_values=shown)[0]
             else:
                 self._add_token(network, device)
 
