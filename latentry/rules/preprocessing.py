@@ -30,15 +30,18 @@ def is_known(image: InputFile) -> bool:
 
 
 def control_calls(request: ResolvedControl) -> list[tuple[int, int]]:
-    """Height and width of what each call makes: the resized picture, and of edges strips, and all
-    strips connected. Empty while its size is not known.
+    """Height and width that each call counts for: the resized picture, or the one that it was if
+    that is larger; of edges also strips, and all strips connected. Empty while its size is not
+    known.
     """
     width, height = request.final_size
     if not width * height:
         return []
+    read, made = (request.image.height, request.image.width), (height, width)
+    first = max(read, made, key=lambda size: size[0] * size[1])
     if request.preprocess is not Preprocess.CANNY:
-        return [(height, width)]
-    return [(height, width), *(one.size for one in strips(width, height)), (height, width)]
+        return [first]
+    return [first, *(one.size for one in strips(width, height)), made]
 
 
 def price_control(request: ResolvedControl, card: PreprocessorsCard) -> Price:
