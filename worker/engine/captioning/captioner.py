@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from latentry.contracts import CaptionerCard, InputFile, ResolvedCaption
+from latentry.contracts.background.captions import MAX_TOKENS
 from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
 from latentry.rules.captioning import caption_calls
 from worker.engine.attempts import Attempts
@@ -157,6 +158,8 @@ def _loaded(folder: Path, at: Device) -> Captioner:
     network = network.to(at.device, torch.float32)
     if len(words.pieces) > network.config.text_config.vocab_size:
         raise ConfigurationError(f"{folder} has more words than its network.")
+    if network.config.text_config.max_position_embeddings < MAX_TOKENS:
+        raise ConfigurationError(f"Its captions may not have {MAX_TOKENS} tokens.")
     card = CaptionerCard(captioner=folder.name, side=network.config.vision_config.image_size)
     profile = profile_id(card.captioner, f"torch {torch.__version__}")
     made = Captioner(card, network, words, at.device, Timing(at.device), profile)
