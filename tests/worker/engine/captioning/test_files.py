@@ -91,6 +91,10 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
         (folder / "vocab.txt").unlink(),
         (folder / "tokenizer.json").write_text('{"model": {"vocab": [1, 2]}}'),
     ),
+    "half a character": lambda folder: (
+        (folder / "vocab.txt").unlink(),
+        (folder / "tokenizer.json").write_text(r'{"model": {"vocab": {"a\ud800": 1}}}'),
+    ),
     "more words than the network has": text("vocab.txt", "word\n" * 1_000),
     "no JSON": text("config.json", "{"),
     "a deep JSON": text("config.json", "[" * 200_000),
