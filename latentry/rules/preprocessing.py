@@ -8,6 +8,8 @@ from latentry.rules.limits.outputs import refuse_impossible_output
 from latentry.rules.pricing import NOMINAL_STEP_MEGAPIXEL_S, Price
 from latentry.rules.upscaling import MAX_SIDE_PX, strips
 
+# What a call takes that does not look for edges, of one that does and has as many pixels.
+LIGHT: Final = 0.1
 MAX_PIXELS: Final = 4_194_304  # of a result, such as 2048 × 2048
 
 
@@ -45,13 +47,16 @@ def control_calls(request: ResolvedControl) -> list[tuple[int, int]]:
 
 
 def price_control(request: ResolvedControl, card: PreprocessorsCard) -> Price:
-    """Its cost by the pixels that its calls make."""
-    megapixels = sum(height * width for height, width in control_calls(request)) / 1e6
+    """Its cost by the pixels that its calls make; their pace is that of looking for edges."""
+    sizes = control_calls(request)
+    megapixels = sum(height * width for height, width in sizes) / 1e6
+    searched = sum(height * width for height, width in sizes[1:-1]) / 1e6
+    work = searched + LIGHT * (megapixels - searched)
     pace = card.pace
     each_s = pace.step_megapixel_s if pace else NOMINAL_STEP_MEGAPIXEL_S
     return Price(
         step_megapixels=round(megapixels, 6),
-        cost_ms=max(1, round(megapixels * each_s * 1000)),
+        cost_ms=max(1, round(work * each_s * 1000)),
         seats=pace.images_at_once if pace else 0,
     )
 

@@ -44,6 +44,10 @@ class Preprocessors:
         """Height and width of what each call makes."""
         return control_calls(request)
 
+    def is_light(self, request: ResolvedControl, call: int) -> bool:
+        """All but to look for edges."""
+        return not 0 < call <= len(strips(*request.final_size))
+
     def begin(self, request: ResolvedControl, picture: Pixels) -> "Preprocessing":
         """Begin with RGB bytes [height, width, 3]."""
         return Preprocessing(request, picture)

@@ -56,6 +56,10 @@ class Captioner:
         """Height and width that each call counts for."""
         return caption_calls(request, self.card)
 
+    def is_light(self, _request: ResolvedCaption, _call: int) -> bool:
+        """None is."""
+        return False
+
     def example(self) -> ResolvedCaption:
         """A request for one token."""
         image = InputFile(file="", pixel_sha256="", width=self.card.side, height=self.card.side)
