@@ -17,7 +17,7 @@ from latentry.settings import Settings
 from worker.backends import open_backend  # so that it is what the service runs
 from worker.batching import Costs
 from worker.claims.preparation.adapter_files import AdapterFiles
-from worker.engine.adapters.lora.rows import unet_uses
+from worker.engine.adapters.lora.rows import likeness, unet_uses
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
@@ -161,9 +161,10 @@ class Loop:
             x = torch.randn(count, *shape).to(model.at.dtype, memory_format=model.at.memory_format)
             hidden = prompt.expand(count, *prompt.shape).to(model.at.dtype)
             inputs = UNetInputs(x, torch.full((count,), 500.0), hidden, {})
-            orders = [self._order("", wish) for wish in Mix(loras=loras).first(count // 2)]
+            wishes = Mix(loras=loras).first(count // 2)
+            orders = sorted([self._order("", wish) for wish in wishes], key=likeness)
             places = [range(2 * image, 2 * image + 2) for image in range(count // 2)]
-            uses = unet_uses(orders, places, rows=count, apart=False, device=model.at.device)
+            uses = unet_uses(orders, places, rows=count, apart=False)
             with adapted(model.unet_sites if uses else {}, uses, together=True):
                 unet.call(model, inputs)
 

@@ -9,8 +9,9 @@ import torch
 from worker.engine.conditioning.terms import NO_ADAPTERS, EncoderAdapters, EncoderTerms
 from worker.engine.conditioning.tokens import Chunk, Tokenizer
 from worker.engine.conditioning.vectors import EncoderVectors, placed
-from worker.engine.low_rank.rows import Use, adapted
+from worker.engine.low_rank.rows import adapted
 from worker.engine.low_rank.sites import Sites, sites
+from worker.engine.low_rank.use import Use
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,9 +124,9 @@ class Clip:
         is_visitor = isinstance(self.model, Visitor)
         return placed(self.model.enter() if is_visitor else self.model, chunk, vectors)
 
-    def _uses(self, terms: EncoderTerms) -> list[Use]:
-        device = self.model.device
-        return [Use(layers, torch.tensor([weight], device=device)) for layers, weight in terms]
+    @staticmethod
+    def _uses(terms: EncoderTerms) -> list[Use]:
+        return [Use(layers, [weight]) for layers, weight in terms]
 
 
 def emphasized(hidden: torch.Tensor, chunk: Chunk) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from latentry.contracts import Seamless
 from worker.engine.adapters.control.rows import ControlRows, call_features, call_residuals
-from worker.engine.adapters.lora.rows import unet_uses
+from worker.engine.adapters.lora.rows import likeness, unet_uses
 from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack
@@ -34,6 +34,8 @@ def denoise(
     Each row has its own timestep, prompt, guidance and sampler coefficients. Nothing is read back
     from the device here. Rows that need not be exact take calls from `compiled`.
     """
+    if not members[0].key.is_strict:
+        members = sorted(members, key=lambda member: likeness(member.order))
     state = torch.stack([member.sampler.latents for member in members])
     inputs = torch.stack([member.current.inputs[member.calls] for member in members])
     t, scale, guidance = inputs.unbind(1)
@@ -62,8 +64,8 @@ def _adapted(
 ) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
     """As `_call`, with what the images' adapters add to their rows."""
     key, rows = members[0].key, packed.inputs.rows
-    orders, device = [member.order for member in members], model.at.device
-    uses = unet_uses(orders, packed.places, rows=rows, apart=key.is_strict, device=device)
+    orders = [member.order for member in members]
+    uses = unet_uses(orders, packed.places, rows=rows, apart=key.is_strict)
     looks = _looks(members, packed)
     with padded(key.seamless):
         images = _controlled(members, packed)

@@ -22,6 +22,10 @@ class Site:
         """The layer's own output, a view."""
         return output if self.length is None else output.narrow(-1, self.begin, self.length)
 
+    def rows(self, weight: torch.Tensor) -> torch.Tensor:
+        """Of the module's weight [out, …] the layer's own, a view."""
+        return weight if self.length is None else weight.narrow(0, self.begin, self.length)
+
 
 Sites: TypeAlias = Mapping[str, Site]
 _FUSED = {"to_qkv": ("to_q", "to_k", "to_v"), "to_kv": ("to_k", "to_v")}

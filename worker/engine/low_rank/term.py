@@ -45,5 +45,46 @@ class LowRank:
             between = torch.conv2d(torch.conv2d(x, self.down), self.mid, None, *at)
         return torch.conv2d(between.mul_(factors), self.up)
 
+    def add(self, module: Any, x: torch.Tensor, output: torch.Tensor, factor: float) -> None:
+        """Add factor · up(down(x)) to the output of x's rows, with as few operations as can be."""
+        if self.down.ndim == 2:
+            between = torch.mm(x.reshape(-1, x.shape[-1]), self.down.t())
+            output.view(-1, output.shape[-1]).addmm_(between, self.up.t(), alpha=factor)
+            return
+        # A small product takes a fraction of the time of a small convolution.
+        term = linear(self._between(module, x), self.up.flatten(1))
+        output.permute(0, 2, 3, 1).add_(term, alpha=factor)
+
+    def _between(self, module: Any, x: torch.Tensor) -> torch.Tensor:
+        """A convolution's down(x), [rows, h, w, rank]."""
+        at = (module.stride, module.padding, module.dilation)
+        if self.mid is not None:
+            x = torch.conv2d(
+                linear(x.permute(0, 2, 3, 1), self.down.flatten(1)).permute(0, 3, 1, 2),
+                self.mid,
+                None,
+                *at,
+            )
+        elif module.kernel_size == (1, 1) and module.stride == (1, 1):
+            return linear(x.permute(0, 2, 3, 1), self.down.flatten(1))
+        else:
+            x = torch.conv2d(x, self.down, None, *at)
+        return x.permute(0, 2, 3, 1)
+
+    def merge(self, weight: torch.Tensor, factor: float) -> None:
+        """Add factor · up · down to a weight as `flat` makes it, [out, …] in place."""
+        down = self.down
+        if self.mid is not None:
+            down = torch.einsum("abhw,bi->aihw", self.mid, down[:, :, 0, 0])
+        weight.addmm_(self.up.flatten(1), flat(down), alpha=factor)
+
+
+def flat(weight: torch.Tensor) -> torch.Tensor:
+    """A layer's weight [out, in] or [out, in, kh, kw] as one matrix, [out, (kh · kw ·) in].
+
+    The order of channels_last: of a weight in that order it is a view.
+    """
+    return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)
+
 
 Layers: TypeAlias = Mapping[str, LowRank]  # by the path of their module

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import torch
-
 from worker.engine.adapters.lora.loaded import LoadedAdapter
 from worker.engine.conditioning import TextTerm
-from worker.engine.device import sent
 from worker.engine.loop.messages import Order
-from worker.engine.low_rank.rows import Use
 from worker.engine.low_rank.term import Layers
+from worker.engine.low_rank.use import Use
 
 
 def unet_uses(
@@ -19,7 +16,6 @@ def unet_uses(
     *,
     rows: int,
     apart: bool,
-    device: torch.device,
 ) -> list[Use]:
     """The layers that images' rows add to a call's `rows`; empty if no image has an adapter.
 
@@ -37,7 +33,7 @@ def unet_uses(
     return [
         Use(
             layers,
-            sent(torch.tensor(weights), device),
+            weights,
             # Where all rows are meant, none has to be chosen.
             () if len(weights) == rows and not apart else _joined(runs),
         )
@@ -64,6 +60,15 @@ def text_terms(order: Order) -> tuple[TextTerm, ...]:
     """What its adapters change in the text encoders."""
     weights = _weights(order, [lora.text_encoder_weight for lora in order.request.loras])
     return tuple(TextTerm(one.sha256, weight, one.text_encoders) for one, weight in weights.items())
+
+
+def likeness(order: Order) -> tuple[tuple[int, int, float], ...]:
+    """Sorts orders so that those with the same weights of the same adapters follow each other.
+
+    Those of the most layers are the last: at a layer that few have, most rows are of one piece.
+    """
+    worn = [(len(one.unet), id(one), weight) for one, weight in unet_weights(order).items()]
+    return tuple(sorted(worn, reverse=True))
 
 
 def _weights(order: Order, weights: Sequence[float]) -> dict[LoadedAdapter, float]:
