@@ -6,8 +6,10 @@ from latentry.contracts import InputFile, Preprocess, PreprocessorsCard, Resolve
 from latentry.errors import ImageTooLarge
 from latentry.rules.limits.outputs import refuse_impossible_output
 from latentry.rules.pricing import NOMINAL_STEP_MEGAPIXEL_S, Price
-from latentry.rules.upscaling import strips
+from latentry.rules.upscaling import MAX_SIDE_PX, strips
 
+# What a call takes that does not look for edges, of one that does and has as many pixels.
+LIGHT: Final = 0.1
 MAX_PIXELS: Final = 4_194_304  # of a result, such as 2048 × 2048
 
 
@@ -30,25 +32,31 @@ def is_known(image: InputFile) -> bool:
 
 
 def control_calls(request: ResolvedControl) -> list[tuple[int, int]]:
-    """Height and width of what each call makes: the resized picture, and of edges strips of what
-    may be one, and all of them connected. Empty while its size is not known.
+    """Height and width that each call counts for: the resized picture, or the one that it was if
+    that is larger; of edges also strips, and all strips connected. Empty while its size is not
+    known.
     """
     width, height = request.final_size
     if not width * height:
         return []
+    read, made = (request.image.height, request.image.width), (height, width)
+    first = max(read, made, key=lambda size: size[0] * size[1])
     if request.preprocess is not Preprocess.CANNY:
-        return [(height, width)]
-    return [(height, width), *(one.size for one in strips(width, height)), (height, width)]
+        return [first]
+    return [first, *(one.size for one in strips(width, height)), made]
 
 
 def price_control(request: ResolvedControl, card: PreprocessorsCard) -> Price:
-    """Its cost by the pixels that its calls make."""
-    megapixels = sum(height * width for height, width in control_calls(request)) / 1e6
+    """Its cost by the pixels that its calls make; their pace is that of looking for edges."""
+    sizes = control_calls(request)
+    megapixels = sum(height * width for height, width in sizes) / 1e6
+    searched = sum(height * width for height, width in sizes[1:-1]) / 1e6
+    work = searched + LIGHT * (megapixels - searched)
     pace = card.pace
     each_s = pace.step_megapixel_s if pace else NOMINAL_STEP_MEGAPIXEL_S
     return Price(
         step_megapixels=round(megapixels, 6),
-        cost_ms=max(1, round(megapixels * each_s * 1000)),
+        cost_ms=max(1, round(work * each_s * 1000)),
         seats=pace.images_at_once if pace else 0,
     )
 
@@ -57,6 +65,9 @@ def refuse_impossible_control(request: ResolvedControl) -> None:
     """Raises ImageTooLarge or UnsupportedField."""
     refuse_impossible_output(request)
     width, height = request.final_size
-    if width * height > MAX_PIXELS:
-        why = f"{width} × {height} pixels are too many: at most {MAX_PIXELS} are made."
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+        why = (
+            f"{width} × {height} pixels are too many: at most {MAX_PIXELS} are made, and sides of"
+            f" {MAX_SIDE_PX}."
+        )
         raise ImageTooLarge(why, fields=dict.fromkeys(("/width", "/height"), why))

@@ -17,7 +17,7 @@ class BatchKey:
     how the convolutions of the whole call pad. `frames`: if there are several, each row is a clip
     of so many, whose latent has them one below the other. `background`: no call of a UNet, but one
     that is made beside those (`BackgroundShare`); height and width are then the pixels that it
-    makes.
+    makes, and `shallow` one that takes far less time for them than others.
     """
 
     model: str

@@ -12,7 +12,7 @@ from latentry.rules.preprocessing import control_calls
 from latentry.rules.upscaling import strips
 from worker.engine.background.clock import Clock
 from worker.engine.background.profile import profile_id
-from worker.engine.inputs.canny import edges, ridges
+from worker.engine.inputs.canny import Edges, ridges
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.inputs.resize import resized
 from worker.engine.loop.backend import Taken
@@ -44,13 +44,17 @@ class Preprocessors:
         """Height and width of what each call makes."""
         return control_calls(request)
 
+    def is_light(self, request: ResolvedControl, call: int) -> bool:
+        """All but to look for edges."""
+        return not 0 < call <= len(strips(*request.final_size))
+
     def begin(self, request: ResolvedControl, picture: Pixels) -> "Preprocessing":
         """Begin with RGB bytes [height, width, 3]."""
         return Preprocessing(request, picture)
 
 
 class Preprocessing:
-    """One picture: resized, and of edges strips of what may be one, and what of it is one.
+    """One picture: resized, and of edges strips, and all of them connected.
 
     The same bytes as a ControlNet is shown of the same picture at the same size.
     """
@@ -62,8 +66,7 @@ class Preprocessing:
         self._made = picture
         width, height = request.final_size
         self._strips = strips(width, height)
-        self._weak = np.empty((height, width), np.bool_)
-        self._strong = np.empty((height, width), np.bool_)
+        self._edges = Edges()
 
     def make(self, call: int) -> None:
         """Make one call."""
@@ -74,11 +77,10 @@ class Preprocessing:
                 self._made = 255 - self._made
         elif call <= len(self._strips):
             one = self._strips[call - 1]
-            rows = slice(one.top, one.bottom)
             found = ridges(self._made, one.top, one.bottom, *self._request.thresholds)
-            self._weak[rows], self._strong[rows] = found
+            self._edges.add(*found)
         else:
-            self._made = edges(self._weak, self._strong)
+            self._made = self._edges.picture()
 
     def take(self) -> Taken:
         """The finished picture."""

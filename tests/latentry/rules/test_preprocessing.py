@@ -45,8 +45,9 @@ def test_of_a_picture_whose_size_is_not_known_nothing_is() -> None:
 
 
 def test_edges_take_a_call_for_each_strip_and_one_before_and_after() -> None:
-    assert control_calls(control(64, 32, preprocess="invert")) == [(32, 64)]
-    assert control_calls(control(64, 32)) == [(32, 64), (32, 64), (32, 64)]
+    small = control(64, 32, of=(64, 32))
+    assert control_calls(small) == [(32, 64), (32, 64), (32, 64)]
+    assert control_calls(small.model_copy(update={"preprocess": "invert"})) == [(32, 64)]
     calls = control_calls(control(1024, 1024))
     assert (len(calls), calls[0], calls[-1]) == (6, (1024, 1024), (1024, 1024))
     assert sum(height for height, _ in calls[1:-1]) == 1024
@@ -55,15 +56,29 @@ def test_edges_take_a_call_for_each_strip_and_one_before_and_after() -> None:
 def test_the_price_is_of_all_calls_at_the_measured_pace() -> None:
     paced = CARD.model_copy(update={"pace": Pace(step_megapixel_s=0.5, images_at_once=1)})
     priced = price_control(control(1000, 1000), paced)
-    assert (priced.step_megapixels, priced.cost_ms, priced.seats) == (3.0, 1500, 1)
-    assert price_control(control(1000, 1000, preprocess="none"), paced).cost_ms == 500
+    assert (priced.step_megapixels, priced.cost_ms, priced.seats) == (3.0, 600, 1)
+    assert price_control(control(1000, 1000, preprocess="none"), paced).cost_ms == 50
+
+
+def test_a_picture_that_becomes_small_costs_what_reading_it_does() -> None:
+    """Else the largest ones would be worth nothing in quotas, and in turns."""
+    large = {"of": (4096, 4096), "preprocess": "none"}
+    assert control_calls(control(1, 1, **large)) == [(4096, 4096)]
+    assert price_control(control(1, 1, **large), CARD).cost_ms == 1_678
+    assert control_calls(control(1, 1, of=(8, 8))) == [(8, 8), (1, 1), (1, 1)]
 
 
 def test_what_is_too_large_or_has_no_such_format_is_refused() -> None:
     refuse_impossible_control(control(2048, 2048))
-    with pytest.raises(ImageTooLarge) as caught:
-        refuse_impossible_control(control(2049, 2048))
-    assert caught.value.fields.keys() == {"/width", "/height"}
+    refuse_impossible_control(sized(control(of=(16_383, 8))))
+    for one in (
+        control(2049, 2048),
+        sized(control(of=(16_384, 8))),
+        sized(control(1, of=(1, 17_000))),
+    ):
+        with pytest.raises(ImageTooLarge) as caught:
+            refuse_impossible_control(one)
+        assert caught.value.fields.keys() == {"/width", "/height"}
     with pytest.raises(UnsupportedField):
         refuse_impossible_control(
             control(8, 8, output_format=OutputFormat.JPEG, output_lossless=True)

@@ -67,7 +67,7 @@ async def test_a_dry_run_tells_the_cost_and_keeps_nothing(client, preprocessors,
     answer = await post(client, image=png(200, 100), dry_run=True)
     assert answer.status_code == 200, answer.text
     told = Estimate.model_validate_json(answer.content).cost
-    assert (told.step_megapixels, told.worker_seconds) == pytest.approx((0.06, 0.03))
+    assert (told.step_megapixels, told.worker_seconds) == pytest.approx((0.06, 0.012))
     assert (await client.get("/v1/generations")).json()["data"] == []
     assert stored(settings) == []
 

@@ -7,7 +7,9 @@ from PIL import Image
 from latentry.contracts import Control, InputFile, Preprocess, ResizeMode, ResolvedControl
 from latentry.rules.preprocessing import control_calls
 from tests.worker.engine import tiny
+from worker.engine import preprocessing
 from worker.engine.background.backend import Background
+from worker.engine.inputs.canny import ridges
 from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.inputs.control import control_pictures
 from worker.engine.loop import BackgroundOrder, Done, Engine, Step
@@ -88,10 +90,20 @@ def test_neighbours_change_nothing() -> None:
         assert np.array_equal(together[name].pixels, made(one)[0][name].pixels)
 
 
-def test_what_was_made_is_its_pace() -> None:
-    running = engine()
-    running.submit(order(picture(512, 512), preprocess=Preprocess.CANNY))
-    while not any(isinstance(event, Done) for event in running.step()):
-        pass
+def test_its_pace_is_that_of_looking_for_edges_whatever_else_is_made(monkeypatch) -> None:
+    """Calls that do next to nothing are of as many pixels, and would make all controls free."""
+    elapsed = [0.0]
+
+    def slow(*args):
+        elapsed[0] += 0.2
+        return ridges(*args)
+
+    monkeypatch.setattr(preprocessing, "ridges", slow)
+    background = Background([Preprocessors(lambda: elapsed[0])])
+    running = Engine(BackendRouter({card.queue: background for card in background.cards}))
+    for kind in (Preprocess.CANNY, Preprocess.CANNY, Preprocess.NONE, Preprocess.INVERT):
+        running.submit(order(picture(512, 512), preprocess=kind))
+        while not any(isinstance(event, Done) for event in running.step()):
+            pass
     [pace] = running.paces().values()
-    assert pace.step_megapixel_s > 0
+    assert pace.step_megapixel_s == pytest.approx(0.2 / 0.262144)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,9 +63,10 @@ class Background:
         ]
 
     def plan(self, order: Order) -> Plan:
-        """The key of its first call."""
+        """The key of its first call that is not light, by which its pace is known."""
         request, tool = self._asked(order)
-        return Plan(_keys(request, tool)[0], rows=1)
+        keys = _keys(request, tool)
+        return Plan(next((key for key in keys if not key.shallow), keys[0]), rows=1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[BackgroundTrajectory, list[JobWarning]]:
         """From the start: what is made is not in any checkpoint, which would be as large."""
@@ -115,9 +117,10 @@ class Background:
 
 def _keys(request: ResolvedBackground, tool: Tool) -> list[BatchKey]:
     """The key of each call, by the pixels it makes; always alone, so that its bits are equal."""
+    beside = BatchKey(tool.card.queue, height=0, width=0, chunks=0, bucket=1, background=True)
     return [
-        BatchKey(tool.card.queue, height, width, chunks=0, bucket=1, background=True)
-        for height, width in tool.calls(request)
+        replace(beside, height=height, width=width, shallow=tool.is_light(request, call))
+        for call, (height, width) in enumerate(tool.calls(request))
     ]
 
 

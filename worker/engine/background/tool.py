@@ -63,6 +63,9 @@ class Tool(Protocol):
     def calls(self, request: Any) -> Sequence[tuple[int, int]]:
         """Height and width of what each call makes."""
 
+    def is_light(self, request: Any, call: int) -> bool:
+        """Whether this call takes far less time for its size than others, and is timed apart."""
+
     def begin(self, request: Any, picture: Pixels) -> Work:
         """Begin with RGB bytes [height, width, 3]."""
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from latentry.contracts import CaptionerCard, InputFile, ResolvedCaption
+from latentry.contracts.background.captions import MAX_TOKENS
 from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
 from latentry.rules.captioning import caption_calls
 from worker.engine.attempts import Attempts
@@ -55,6 +56,10 @@ class Captioner:
         """Height and width that each call counts for."""
         return caption_calls(request, self.card)
 
+    def is_light(self, _request: ResolvedCaption, _call: int) -> bool:
+        """None is."""
+        return False
+
     def example(self) -> ResolvedCaption:
         """A request for one token."""
         image = InputFile(file="", pixel_sha256="", width=self.card.side, height=self.card.side)
@@ -62,13 +67,13 @@ class Captioner:
 
     def begin(self, request: ResolvedCaption, picture: Pixels) -> "Captioning":
         """Begin with RGB bytes [height, width, 3]."""
-        return Captioning(self, prepared(picture, self.card.side))
+        return Captioning(self, picture)
 
 
 class Captioning:
-    """One picture, [1, 3, side, side], and the tokens that were made of it."""
+    """One picture, RGB bytes [height, width, 3], and the tokens that were made of it."""
 
-    def __init__(self, captioner: Captioner, picture: torch.Tensor) -> None:
+    def __init__(self, captioner: Captioner, picture: Pixels) -> None:
         self._captioner = captioner
         self._picture = picture
         self._seen: Any = None
@@ -81,7 +86,9 @@ class Captioning:
         network, device = self._captioner.network, self._captioner.device
         with as_job_failed():
             if call == 0:
-                self._seen = network.vision_model(pixel_values=self._picture.to(device))[0]
+                # Here, as the time that calls take is bounded: that of a large picture is long.
+                shown = prepared(self._picture, self._captioner.card.side).to(device)
+                self._seen = network.vision_model(pixel_values=shown)[0]
             else:
                 self._add_token(network, device)
 
@@ -155,6 +162,8 @@ def _loaded(folder: Path, at: Device) -> Captioner:
     network = network.to(at.device, torch.float32)
     if len(words.pieces) > network.config.text_config.vocab_size:
         raise ConfigurationError(f"{folder} has more words than its network.")
+    if network.config.text_config.max_position_embeddings < MAX_TOKENS:
+        raise ConfigurationError(f"Its captions may not have {MAX_TOKENS} tokens.")
     card = CaptionerCard(captioner=folder.name, side=network.config.vision_config.image_size)
     profile = profile_id(card.captioner, f"torch {torch.__version__}")
     made = Captioner(card, network, words, at.device, Timing(at.device), profile)

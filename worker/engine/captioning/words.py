@@ -31,6 +31,7 @@ class Words:
             return cls(dict(enumerate(read_small(listed).rstrip("\n").split("\n"))))
         try:
             vocabulary = json.loads(read_small(whole))["model"]["vocab"]
+            "".join(vocabulary).encode()  # halves of characters would fail in captions
             return cls({number: piece for piece, number in vocabulary.items()})
         except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
             raise ConfigurationError(

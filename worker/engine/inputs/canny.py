@@ -23,7 +23,9 @@ def canny(picture: npt.NDArray[np.uint8], low: int, high: int) -> npt.NDArray[np
 
     An edge begins where the gradient is above `high`, and goes on while it is above `low`.
     """
-    return edges(*ridges(picture, 0, len(picture), low, high))
+    edges = Edges()
+    edges.add(*ridges(picture, 0, len(picture), low, high))
+    return edges.picture()
 
 
 def ridges(
@@ -40,10 +42,41 @@ def ridges(
     return weak, weak & (strength[rows] > high)
 
 
-def edges(weak: npt.NDArray[np.bool_], strong: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """RGB bytes [H, W, 3] of what `ridges` found: white is what hangs together with a beginning."""
-    found: npt.NDArray[np.uint8] = _connected(weak, strong) * _WHITE
-    return np.repeat(found[..., None], 3, axis=2)
+class Edges:
+    """What hangs together with a beginning, corners included, of strips from top to bottom.
+
+    Each strip is connected by itself, so that the whole takes no call as long as it is large.
+    """
+
+    def __init__(self) -> None:
+        self._strips: list[npt.NDArray[np.int32]] = []  # the number of each pixel's part, or -1
+        self._begun: list[npt.NDArray[np.bool_]] = []  # whether an edge begins in each part
+        self._pairs = [np.empty((2, 0), np.int64)]  # parts of two strips that touch
+        self._count = 0
+
+    def add(self, weak: npt.NDArray[np.bool_], strong: npt.NDArray[np.bool_]) -> None:
+        """The next strip, as `ridges` found it."""
+        label = _connected(weak)
+        is_first = label == np.arange(len(label))
+        part = (np.cumsum(is_first) - 1)[label]
+        begun = np.zeros(int(is_first.sum()), np.bool_)
+        begun[part[strong[weak]]] = True
+        strip = np.full(weak.shape, -1, np.int32)
+        strip[weak] = part + self._count
+        if self._strips:
+            self._pairs += _touching(self._strips[-1][-1:], strip[:1])
+        self._strips.append(strip)
+        self._begun.append(begun)
+        self._count += len(begun)
+
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """White edges on black, RGB bytes [H, W, 3]."""
+        label = _labels(self._count, np.concatenate(self._pairs, axis=1))
+        is_edge = np.zeros(self._count + 1, np.bool_)  # the last one is that of no part, -1
+        is_edge[label[np.concatenate(self._begun)]] = True
+        is_edge[:-1] = is_edge[label]
+        found: npt.NDArray[np.uint8] = is_edge[np.concatenate(self._strips)] * _WHITE
+        return np.repeat(found[..., None], 3, axis=2)
 
 
 def _gradients(picture: npt.NDArray[np.uint8]) -> tuple[Levels, Levels]:
@@ -80,26 +113,32 @@ def _are_ridges(across: Levels, down: Levels, strength: Levels) -> npt.NDArray[n
     return np.where(is_level, level, np.where(is_steep, steep, slanted))
 
 
-def _connected(pixels: npt.NDArray[np.bool_], seeds: npt.NDArray[np.bool_]) -> Any:
-    """Those that hang together with a seed, corners included.
+def _connected(pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """A label for each pixel that is set, in their order: equal where they hang together.
 
     By labels that halve in number each round, not along the edges: one may wind through the whole
     picture.
     """
-    height, width = pixels.shape
-    number = np.full((height + 2, width + 2), -1, np.int64)
-    number[1:-1, 1:-1][pixels] = np.arange(pixels.sum())
-    pairs = []
-    for y, x in ((0, 1), (1, -1), (1, 0), (1, 1)):
-        here, there = number[1:-1, 1:-1], number[1 + y : 1 + y + height, 1 + x : 1 + x + width]
-        both = (here >= 0) & (there >= 0)
-        pairs.append(np.stack([here[both], there[both]]))
-    label = _labels(int(pixels.sum()), np.concatenate(pairs, axis=1))
-    is_seeded = np.zeros(len(label), np.bool_)
-    is_seeded[label[seeds[pixels]]] = True
-    found = np.zeros_like(pixels)
-    found[pixels] = is_seeded[label]
-    return found
+    number = np.full(pixels.shape, -1, np.int64)
+    number[pixels] = np.arange(pixels.sum())
+    beside = number[:, :-1], number[:, 1:]
+    pairs = [_both(*beside), *_touching(number[:-1], number[1:])]
+    return _labels(int(pixels.sum()), np.concatenate(pairs, axis=1))
+
+
+def _touching(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> list[npt.NDArray[np.int64]]:
+    """Pairs of those that touch, each row with the one below it, corners included."""
+    return [
+        _both(above, below),
+        _both(above[:, 1:], below[:, :-1]),
+        _both(above[:, :-1], below[:, 1:]),
+    ]
+
+
+def _both(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Pairs where both have a number, [2, pairs]."""
+    both = (here >= 0) & (there >= 0)
+    return np.stack([here[both], there[both]]).astype(np.int64)
 
 
 def _labels(count: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -17,6 +17,10 @@ class Upscaler:
         """Height and width of what each call makes."""
         return call_sizes(request, self.card)
 
+    def is_light(self, _request: ResolvedUpscale, _call: int) -> bool:
+        """None is."""
+        return False
+
     def example(self) -> ResolvedUpscale:
         """A request of one tile or strip."""
         side = self.card.tile or round(_EXAMPLE_PX / self.card.scale)

@@ -13,6 +13,7 @@ from latentry.contracts import InputFile, ResolvedCaption
 from latentry.errors import NonFiniteOutput
 from tests.worker.engine.captioning import tiny_blip
 from worker.engine.background.backend import Background
+from worker.engine.captioning import captioner as captioning
 from worker.engine.captioning.captioner import Captioner, open_captioner, prepared
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
@@ -109,6 +110,16 @@ def test_one_without_numbers_ends_its_job_alone(captioner: Captioner) -> None:
     bias.copy_(kept)
     running.submit(order(1))
     assert any(isinstance(one, Done) for _ in range(99) for one in running.step())
+
+
+def test_a_picture_is_resized_in_a_call_whose_time_is_bounded(captioner, monkeypatch) -> None:
+    """Not where an order joins: everybody's steps wait for that, however large the picture is."""
+    resized = list[int]()
+    monkeypatch.setattr(captioning, "prepared", lambda *args: resized.append(1) or prepared(*args))
+    work = captioner.begin(order(0).request, picture(0))
+    assert not resized
+    work.make(0)
+    assert resized
 
 
 def test_no_more_tokens_are_made_than_wanted(captioner: Captioner, folder: Path) -> None:

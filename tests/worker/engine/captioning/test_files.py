@@ -73,6 +73,13 @@ def text(name: str, content: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_text(content)
 
 
+def shortened(folder: Path) -> None:
+    """Room for fewer tokens than requests may ask for, which would fail on the way, or worse."""
+    config(text_config__max_position_embeddings=32)(folder)
+    name = "text_decoder.bert.embeddings.position_embeddings.weight"
+    tensors(lambda weights: weights.update({name: weights[name][:32].clone()}))(folder)
+
+
 FIRST = "text_decoder.bert.embeddings.word_embeddings.weight"
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "a pickle": pickled,
@@ -83,6 +90,10 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "words that are none": lambda folder: (
         (folder / "vocab.txt").unlink(),
         (folder / "tokenizer.json").write_text('{"model": {"vocab": [1, 2]}}'),
+    ),
+    "half a character": lambda folder: (
+        (folder / "vocab.txt").unlink(),
+        (folder / "tokenizer.json").write_text(r'{"model": {"vocab": {"a\ud800": 1}}}'),
     ),
     "more words than the network has": text("vocab.txt", "word\n" * 1_000),
     "no JSON": text("config.json", "{"),
@@ -100,6 +111,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "another size": config(text_config__hidden_size=64),
     "a tensor less": tensors(lambda weights: weights.pop(FIRST)),
     "a tensor more": tensors(lambda weights: weights.update(other=torch.zeros(2))),
+    "short captions": shortened,
     "not finite": tensors(lambda weights: weights[FIRST].fill_(float("nan"))),
 }
 

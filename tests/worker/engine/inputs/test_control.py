@@ -8,7 +8,8 @@ from PIL import Image
 
 from latentry.contracts import Control, InputFile, Preprocess, ResizeMode
 from tests.worker.engine import tiny
-from worker.engine.inputs.canny import canny, edges, ridges
+from worker.engine.inputs import canny as edge_detection
+from worker.engine.inputs.canny import Edges, canny, ridges
 from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.inputs.control import control_pictures
 
@@ -143,7 +144,37 @@ def test_of_a_picture_that_is_drawn_in_part_it_is_the_same_part() -> None:
 def test_edges_in_strips_are_those_of_the_whole(rows: int) -> None:
     picture = noise(3)
     cuts = range(0, len(picture), rows)
-    found = [ridges(picture, top, min(top + rows, len(picture)), 60, 120) for top in cuts]
-    weak, strong = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    assert np.array_equal(edges(weak, strong), canny(picture, 60, 120))
-    assert weak.any()
+    edges = Edges()
+    for top in cuts:
+        edges.add(*ridges(picture, top, min(top + rows, len(picture)), 60, 120))
+    assert np.array_equal(edges.picture(), canny(picture, 60, 120))
+    assert edges.picture().any()
+
+
+def test_an_edge_that_winds_through_all_strips_is_one() -> None:
+    winding = np.zeros((9, 7), np.bool_)
+    winding[::4] = winding[1:4, 0] = winding[5:8, 6] = True
+    weak, strong = winding.copy(), np.zeros_like(winding)
+    weak[2, 5], strong[8, 0] = True, True  # the first hangs together with nothing
+    edges = Edges()
+    for row in range(len(weak)):
+        edges.add(weak[row : row + 1], strong[row : row + 1])
+    assert np.array_equal(edges.picture()[..., 0] > 0, winding)
+
+
+def test_no_call_connects_more_than_a_strip(monkeypatch) -> None:
+    """Else the largest picture would hold up everybody's steps for seconds."""
+    connected, labels = list[tuple[int, int]](), edge_detection._labels
+
+    def counted(count: int, pairs):
+        connected.append((count, pairs.shape[1]))
+        return labels(count, pairs)
+
+    monkeypatch.setattr(edge_detection, "_labels", counted)
+    picture, edges = noise(4, 256, 256), Edges()
+    for top in range(0, 256, 32):
+        edges.add(*ridges(picture, top, top + 32, 60, 120))
+    assert len(connected) == 8
+    assert max(count for count, _ in connected) <= 32 * 256
+    edges.picture()
+    assert connected[-1][1] <= 3 * 256 * 7  # the rows where two strips meet
