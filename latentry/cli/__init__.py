@@ -1,11 +1,24 @@
 """The command line, on top of the SDK. It needs the `cli` extra."""
 
+import codecs
 import io
 import sys
 
 from latentry.errors import LatentryError
 
 EXTRA = {"typer", "rich"}
+
+
+def escaped(error: UnicodeError) -> tuple[str, int]:
+    """Characters that a stream's encoding lacks as JSON writes them, so that JSON stays itself."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
+
+
+codecs.register_error("latentry.escaped", escaped)
 
 
 def main() -> None:
@@ -21,7 +34,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not what tests put there
             # A terminal that is not of UTF-8 shows ? instead of a bar or a foreign letter.
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace" if stream.isatty() else "latentry.escaped")
     try:
         app(prog_name="latentry")
     except LatentryError as error:

@@ -81,12 +81,26 @@ def test_what_is_not_there_is_said(latentry, shelf) -> None:
     assert latentry("files", "get", "../v1/usage")[0] == 1
 
 
-def test_a_terminal_without_utf_8_is_told_all_the_same(shelf) -> None:
+@pytest.mark.parametrize("encoding", ["ascii", "koi8-r"])
+def test_a_terminal_without_utf_8_is_told_all_the_same(shelf, encoding) -> None:
     command = [sys.executable, "-m", "latentry", "files", "list"]
-    for encoding in ("ascii", "koi8-r"):
-        env = os.environ | {"PYTHONIOENCODING": encoding}
-        ended = subprocess.run(command, env=env, capture_output=True, check=True)
-        assert b"40?24" in ended.stdout
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    ours, theirs = os.openpty()
+    with open(ours, "rb") as shown:
+        subprocess.run(command, env=env, stdout=theirs, check=True)
+        os.close(theirs)
+        shown.readline()
+        assert b"40?24" in shown.readline()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "koi8-r"])
+def test_a_pipe_without_utf_8_loses_no_character(shelf, encoding) -> None:
+    command = [sys.executable, "-m", "latentry", "files", "list"]
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    ended = subprocess.run(command, env=env, capture_output=True, check=True)
+    assert rb"40\u00d724" in ended.stdout
+    text = "×, \N{FROG FACE}"
+    assert json.loads(f'"{text}"'.encode(encoding, "latentry.escaped")) == text
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(latentry, shelf) -> None:
