@@ -1,23 +1,20 @@
 """What ControlNets would be shown of pictures: a control job each."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request
-from pydantic import ValidationError
 
 from latentry.contracts import ControlRequest, Preprocess
 from latentry.ledger import Accepted, JobRecord
 from service.access.auth import Caller
 from service.doors.automatic1111.requests.detect import Detect
-from service.doors.automatic1111.several import accepted_each, ended_each
+from service.doors.automatic1111.several import accepted_each, ended_each, request_of
 from service.doors.automatic1111.translation.controls import IP_ADAPTER, MODULES, thresholds
 from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.naming import named_as_sent
 from service.doors.sizes import size_of
 from service.doors.submit import submit
 from service.gateway import Gateway
-from service.http import bodies
 
 _RESOLUTION: Final = 512  # of a request that names none, as the extension's sliders
 _NAMES: Final = {
@@ -49,7 +46,7 @@ async def _accepted(
     async def one(at: str, picture: str, key: str | None) -> Accepted:
         names = _NAMES | {"image": at}
         side = await _side(gateway, caller, body, picture) if "thresholds" in fields else {}
-        own = _request({**fields, **side, "image": picture}, names)
+        own = request_of(ControlRequest, {**fields, **side, "image": picture}, names)
         with named_as_sent(names):
             return await submit(gateway, caller, own, key)
 
@@ -79,11 +76,3 @@ async def _side(gateway: Gateway, caller: Caller, body: Detect, picture: str) ->
             refuse("controlnet_processor_res", why)
         return {}  # whatever is wrong with it, its reader says
     return {"width" if size[0] <= size[1] else "height": side}
-
-
-def _request(fields: Mapping[str, Any], names: Mapping[str, str]) -> ControlRequest:
-    try:
-        return ControlRequest.model_validate(fields)
-    except ValidationError as error:
-        with named_as_sent(names):
-            raise bodies.invalid(error, ControlRequest) from None

@@ -1,20 +1,22 @@
-"""Pictures of the extras tab as upscales, and their ends as answers."""
+"""Pictures of the extras tab as upscales, and their ends as answers.
+
+The upscaler `None` leaves pictures as they are, which is a control job without preprocessing.
+"""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request
-from pydantic import ValidationError
 
-from latentry.contracts import UpscaleRequest
+from latentry.contracts import ControlRequest, Preprocess, UpscaleRequest
 from latentry.contracts.upscales import UPSCALER_ID
 from latentry.errors import UnknownUpscaler
 from latentry.ledger import Accepted, JobRecord
 from service.access.auth import Caller
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.requests.extras import AnyExtra
-from service.doors.automatic1111.several import accepted_each, ended_each
+from service.doors.automatic1111.several import accepted_each, ended_each, request_of
 from service.doors.automatic1111.translation.names import is_none
 from service.doors.automatic1111.translation.refusals import is_asked, refuse, refused_as
 from service.doors.fates import Fate, with_fate
@@ -22,7 +24,6 @@ from service.doors.naming import named_as_sent
 from service.doors.sizes import size_of
 from service.doors.submit import submit
 from service.gateway import Gateway
-from service.http import bodies
 
 _NAMES: Final = {"scale": "upscaling_resize", "upscaler": "upscaler_1"}
 
@@ -55,15 +56,22 @@ async def _accepted(
     idempotency_key: str | None,
 ) -> list[Accepted]:
     options = await Instance.of(gateway, caller).options()
-    fields: dict[str, Any] = {
-        "upscaler": body.upscaler_1,
-        "output_format": options.output_format,
-    } | ({} if options.samples_format == "png" else {"output_quality": options.jpeg_quality})
+    output: dict[str, Any] = {"output_format": options.output_format}
+    if options.samples_format != "png":
+        output["output_quality"] = options.jpeg_quality
 
     async def one(at: str, picture: str, key: str | None) -> Accepted:
         names = _NAMES | {"image": at}
-        scale = await _scale(gateway, caller, body, picture)
-        own = _request({**fields, "image": picture, "scale": scale}, names)
+        fields = output | {"image": picture}
+        own: UpscaleRequest | ControlRequest
+        if is_none(body.upscaler_1):  # a job all the same: nobody reads files by it, past quotas
+            own = request_of(ControlRequest, fields | {"preprocess": Preprocess.NONE}, names)
+        elif not re.fullmatch(UPSCALER_ID, body.upscaler_1):  # such as `R-ESRGAN 4x+`
+            raise UnknownUpscaler
+        else:
+            scale = await _scale(gateway, caller, body, picture)
+            fields |= {"upscaler": body.upscaler_1, "scale": scale}
+            own = request_of(UpscaleRequest, fields, names)
         with named_as_sent(names):
             return await submit(gateway, caller, own, key)
 
@@ -83,19 +91,7 @@ async def _scale(gateway: Gateway, caller: Caller, body: AnyExtra, picture: str)
     return scale
 
 
-def _request(fields: dict[str, Any], names: Mapping[str, str]) -> UpscaleRequest:
-    if not re.fullmatch(UPSCALER_ID, fields["upscaler"]):  # such as `R-ESRGAN 4x+`
-        raise UnknownUpscaler
-    try:
-        return UpscaleRequest.model_validate(fields)
-    except ValidationError as error:
-        with named_as_sent(names):
-            raise bodies.invalid(error, UpscaleRequest) from None
-
-
 def _refuse_impossible(body: AnyExtra) -> None:
-    if is_none(body.upscaler_1):  # returning the picture would be reading files, and past quotas
-        refuse("upscaler_1", "None changes nothing; name another of GET /sdapi/v1/upscalers.")
     for name, here in with_fate(type(body), Fate.REFUSED).items():
         if is_asked(getattr(body, name), here):
             refuse(name, refused_as(type(body).model_fields[name].description))

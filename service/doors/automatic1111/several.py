@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
 from latentry.contracts import JobStatus
 from latentry.errors import InvalidIdempotencyKey, RateLimited
@@ -16,15 +17,27 @@ from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.ends import failed
 from service.doors.idempotency import MAX_KEY
+from service.doors.naming import named_as_sent
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
+from service.http import bodies
 from service.http.body_room import release_body
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 Submit = Callable[[str, str, str | None], Awaitable[Accepted]]
 """The job of a picture, by the pointer to where it was sent, itself, and its idempotency key."""
 
 WITHIN_S: Final = 3_600.0
+
+
+def request_of(model: type[M], fields: Mapping[str, Any], names: Mapping[str, str]) -> M:
+    """The request of one job. Raises InvalidRequest, with fields by the names they were sent by."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        with named_as_sent(names):
+            raise bodies.invalid(error, model) from None
 
 
 async def accepted_each(

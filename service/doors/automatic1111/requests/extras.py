@@ -24,7 +24,7 @@ class AnyExtra(RequestModel):
     upscaler_1: Annotated[
         Name,
         OBEYED,
-        Field(description="A name of `GET /sdapi/v1/upscalers`; `None` is refused."),
+        Field(description="A name of `GET /sdapi/v1/upscalers`; `None` changes nothing."),
     ] = "None"
     resize_mode: Annotated[
         int, OBEYED, Field(ge=0, le=1, description="0: by a factor; 1: to a size.")

@@ -57,7 +57,7 @@ async def extra_single_image(
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Enlarge a picture: a job of `POST /v1/upscales`. The upscaler `None` is refused."""
+    """Enlarge a picture: a job of `POST /v1/upscales`. The upscaler `None` changes nothing."""
     body = await bodies.parse(request, ExtraSingleImage)
     pictures = {"image": body.image}
     ending, headers = (
@@ -132,7 +132,8 @@ async def interrogate(
 def _told(records: list[JobRecord]) -> str:
     """What was done to the pictures, as `html_info`."""
     request = records[0].request
-    assert isinstance(request, ResolvedUpscale), "an upscale"
+    if not isinstance(request, ResolvedUpscale):
+        return "<p></p>"
     return f"<p>Postprocess upscale by: {request.scale:g}, upscaler: {request.upscaler}</p>"
 
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from latentry.api_keys import ApiKey
-from latentry.ledger import Ledger
+from latentry.contracts import Preprocess, PreprocessorsCard
+from latentry.ledger import Ledger, commands
 from tests.hostile.pictures import encoded
 from tests.service.keys import issue
 
@@ -28,6 +29,15 @@ async def settled(client, headers: dict[str, str], count: int) -> dict[str, Any]
         found = (await client.get(PROGRESS, headers=headers)).json()
         if found["state"]["job_count"] == count:
             return found
+
+
+@pytest.fixture
+def preprocessors(worker) -> None:
+    """A live worker that has all of them."""
+    card = PreprocessorsCard(preprocessors=tuple(Preprocess))
+    worker.ledger.run(commands.register_model(card))
+    worker.queues = [card.queue]
+    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from latentry.contracts import JobKind, Preprocess, PreprocessorsCard
+from latentry.contracts import JobKind
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
 from latentry.ledger.keyring import Allowance
@@ -12,15 +12,6 @@ from tests.service.fake import PICTURE
 from tests.service.keys import bearer, issue
 
 DETECT = "/controlnet/detect"
-
-
-@pytest.fixture
-def preprocessors(worker) -> None:
-    """A live worker that has all of them."""
-    card = PreprocessorsCard(preprocessors=tuple(Preprocess))
-    worker.ledger.run(commands.register_model(card))
-    worker.queues = [card.queue]
-    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
 
 
 async def detect(client, worker, *photos: str, headers=None, **fields):

@@ -55,18 +55,29 @@ async def test_a_picture_is_enlarged_to_a_size(client, worker, upscalers, jobs, 
     assert (jobs()[0].request.scale, jobs()[0].request.upscaler) == (2.0, "4x-Tiny")
 
 
-async def test_the_upscaler_none_reads_no_file(client, worker, ledger, photo) -> None:
-    """A key that may draw may not read files."""
-    kept = await client.post(
-        "/v1/files", content=base64.b64decode(photo), headers={"Content-Type": "image/png"}
-    )
+@pytest.mark.parametrize("more", [{}, {"upscaler_1": "none", "upscaling_resize": 3}])
+async def test_the_upscaler_none_is_a_job_that_changes_nothing(
+    client, worker, preprocessors, jobs, photo, more
+) -> None:
+    with worker:
+        answer = await client.post(SINGLE, json={"image": photo} | more)
+    assert answer.status_code == 200, answer.text
+    assert base64.b64decode(answer.json()["image"]) == PICTURE, "the job's"
+    assert answer.json()["html_info"] == "<p></p>"
+    made = jobs()[0].request
+    assert (made.kind, made.preprocess, made.final_size) == (JobKind.CONTROL, "none", (160, 96))
+
+
+async def test_the_upscaler_none_reads_no_file(
+    client, worker, preprocessors, ledger, photo
+) -> None:
+    """A key that may draw may not read files: what comes back is what a job made."""
+    sent = {"Content-Type": "image/png"}
+    kept = await client.post("/v1/files", content=base64.b64decode(photo), headers=sent)
     headers = bearer(issue(ledger, "default", scopes=frozenset({Scope.WRITE})))
-    for image in (kept.json()["id"], photo):
-        for more in ({}, {"upscaler_1": "none"}):
-            answer = await client.post(SINGLE, json={"image": image} | more, headers=headers)
-            found = answer.json()
-            assert (answer.status_code, found["error"]) == (422, "unsupported_field")
-            assert found["errors"].startswith("upscaler_1: None changes nothing")
+    with worker:
+        answer = await client.post(SINGLE, json={"image": kept.json()["id"]}, headers=headers)
+    assert base64.b64decode(answer.json()["image"]) == PICTURE
 
 
 async def test_several_pictures_are_a_job_each(client, worker, upscalers, jobs, photo) -> None:
@@ -129,8 +140,6 @@ async def test_of_several_the_one_at_fault_is_named_and_none_is_made(
     answer = await client.post(BATCH, json={"imageList": several, "upscaler_1": "Lanczos"})
     assert answer.json()["errors"].startswith("imageList/1/data: ")
     assert [job.state for job in jobs()] == ["canceled"]
-    none = await client.post(BATCH, json={"imageList": several})
-    assert none.json()["errors"].startswith("upscaler_1: ")
 
 
 async def test_each_of_several_counts_against_the_key_s_rate(
