@@ -1,10 +1,11 @@
 """What each way of LATENTRY_LOW_MEMORY saves and costs on this CPU, with a model of real size.
 
-    python -m benchmarks.real_size.low_memory [--size sd15] [--dtype float32] [--cache FOLDER]
+    python -m benchmarks.real_size.low_memory [--size sd15] [--dtype float32] [--rounds 3]
+        [--cache FOLDER]
 
 Each in a process of its own, without UNet calls, which none of them changes here: the memory that
 is taken when the model is loaded, seconds to encode the prompts of a new request, and to decode one
-picture and four at once, and the most memory that this took. Medians of three.
+picture and two at once, and the most memory that this took. Medians of `--rounds`.
 """
 
 import argparse
@@ -31,8 +32,7 @@ from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop import Order
 
 WAYS: Final = ("", LowMemory.VAE_SLICES, LowMemory.VAE_TILES, LowMemory.TEXT_ENCODERS)
-ROUNDS: Final = 3
-SEVERAL: Final = 4
+SEVERAL: Final = 2
 HEAD: Final = ("way", "loaded, GB", "encode, s", "decode 1, s", f"decode {SEVERAL}, s", "peak, GB")
 
 
@@ -57,31 +57,32 @@ class Worker:
         self._opened.decode(members).take()
 
 
-def measure(worker: Worker) -> list[float]:
+def measure(worker: Worker, rounds: int) -> list[float]:
     """The figures of one way, as in `HEAD`."""
     pid = os.getpid()
     loaded = resident_gb(pid)
     forget_peak(pid)
-    encode = _median_s(worker.begin)
+    encode = _median_s(worker.begin, rounds)
     members = [worker.begin() for _ in range(SEVERAL)]
-    decode = [_median_s(partial(worker.decode, members[:many])) for many in (1, SEVERAL)]
+    decode = [_median_s(partial(worker.decode, members[:n]), rounds) for n in (1, SEVERAL)]
     return [loaded, encode, *decode, peak_gb(pid)]
 
 
-def _median_s(work: Callable[[], object]) -> float:
+def _median_s(work: Callable[[], object], rounds: int) -> float:
     took = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         begin = time.perf_counter()
         work()
         took.append(time.perf_counter() - begin)
     return statistics.median(took)
 
 
-def rows(size: str, dtype: str, cache: Path) -> Iterator[list[str]]:
+def rows(size: str, dtype: str, rounds: int, cache: Path) -> Iterator[list[str]]:
     """Of each way, measured in a process of its own."""
     file = file_of(size, cache)
     for way in WAYS:
         command = [sys.executable, "-m", __spec__.name, "--one", size, dtype, way, str(file)]
+        command += ["--rounds", str(rounds)]
         made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         yield [way or "none", *(number(n) for n in json.loads(made.stdout.splitlines()[-1]))]
 
@@ -91,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIDES, default="sd15")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "latentry-real-size"
     )
@@ -98,10 +100,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         size, dtype, way, file = options.one
-        print(json.dumps(measure(Worker(size, dtype, way, Path(file)))))
+        print(json.dumps(measure(Worker(size, dtype, way, Path(file)), options.rounds)))
         return
     options.cache.mkdir(parents=True, exist_ok=True)
-    print("\n".join(table(HEAD, rows(options.size, options.dtype, options.cache))))
+    print("\n".join(table(HEAD, rows(options.size, options.dtype, options.rounds, options.cache))))
 
 
 if __name__ == "__main__":
