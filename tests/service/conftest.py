@@ -12,6 +12,7 @@ from latentry.settings import Settings
 from latentry.storage import open_storage
 from service.__main__ import bind, server
 from service.app import create_app
+from service.jobs import catalogue
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 from tests.service.promised import Promised
@@ -20,6 +21,12 @@ from tests.service.promised import Promised
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"public_url": "http://gateway"})
+
+
+@pytest.fixture(autouse=True)
+def _catalogue_is_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a card that a test changes is seen a second later, if a sweep has read the old one."""
+    monkeypatch.setattr(catalogue, "FRESH_S", 0.0)
 
 
 @pytest.fixture

@@ -59,9 +59,8 @@ async def test_a_request_has_what_its_prompts_name(client: httpx.AsyncClient) ->
 
 
 async def test_a_recipe_keeps_its_meaning_whatever_files_come_later(
-    client: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("service.jobs.catalogue.FRESH_S", 0.0)
     first = await submit(client, "a frog, EasyNegative")
     sendable = {name: value for name, value in first.items() if value is not None}
     frog = EASY.model_copy(update={"id": "frog", "sha256": "4" * 64})
