@@ -1,10 +1,16 @@
 """The `Idempotency-Key` header, as every door that creates jobs takes it."""
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import Header
 
-MAX_KEY: Final = 255  # characters
+from latentry.errors import InvalidIdempotencyKey
+from latentry.ledger import commands
+from service.gateway import Gateway
+
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -16,3 +22,29 @@ IdempotencyKey = Annotated[
         json_schema_extra={"pattern": r"^[\x20-\x7e]{1,255}$"},
     ),
 ]
+
+
+def check(key: str | None) -> None:
+    """Raises InvalidIdempotencyKey."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidIdempotencyKey
+
+
+def own_keys(key: str | None, count: int) -> list[str | None]:
+    """Of each job of a request that makes several: the header's key, a colon and a number from 0.
+
+    Raises InvalidIdempotencyKey.
+    """
+    if key is None:
+        return [None] * count
+    check(key)
+    keys: list[str | None] = [f"{key}:{number}" for number in range(count)]
+    check(keys[-1])
+    return keys
+
+
+async def find_new(gateway: Gateway, tenant: str, keys: Sequence[str | None]) -> list[int]:
+    """The places of those whose jobs do not exist yet, which count against the key's rate."""
+    named = [key for key in keys if key is not None]
+    known = await gateway.ledger.run(commands.find_repeats(tenant, named)) if named else ()
+    return [place for place, key in enumerate(keys) if key not in known]

@@ -2,9 +2,8 @@
 
 import asyncio
 import hashlib
-import re
 from dataclasses import replace
-from typing import Final, TypedDict
+from typing import TypedDict
 
 import structlog
 
@@ -13,11 +12,12 @@ from latentry.contracts import (
     ResolvedPicture,
     Webhook,
 )
-from latentry.errors import InvalidIdempotencyKey, InvalidRequest, UrlNotAllowed
+from latentry.errors import InvalidRequest, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
 from service.access.auth import Caller
+from service.doors import idempotency
 from service.doors.admitting import admitted_to, with_files
 from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
@@ -29,8 +29,6 @@ from service.jobs.provenance.floor import refuse_less
 from service.jobs.views import time_of
 
 log = structlog.get_logger()
-
-_IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 async def submit(
@@ -49,7 +47,7 @@ async def submit(
     `ref`: the new job's, if the caller has made it already. `is_low`: it asks for less moderation.
     `notify_as`: see NewJob. Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
     """
-    _check(idempotency_key)
+    idempotency.check(idempotency_key)
     found = await _found(gateway, caller, request)
     admitted = await admitted_to(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
@@ -100,11 +98,6 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
         estimated_wait_s=None if wait_ms is None else wait_ms / 1000,
         estimated_start_at=None if wait_ms is None else time_of(possible.now_ms + wait_ms),
     )
-
-
-def _check(idempotency_key: str | None) -> None:
-    if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-        raise InvalidIdempotencyKey
 
 
 async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:

@@ -63,6 +63,15 @@ def find_or_check(
     return Command("gateway/create", (options, request), read)
 
 
+def find_repeats(tenant: str, keys: Sequence[str]) -> Command[frozenset[str]]:
+    """Those of a tenant's idempotency keys that have jobs, whatever their requests were."""
+
+    def read(answer: Sequence[int]) -> frozenset[str]:
+        return frozenset(key for key, known in zip(keys, answer, strict=True) if known)
+
+    return Command("gateway/find_repeats", (tenant, *keys), read)
+
+
 def estimate(
     job: NewJob, *, max_queued: int, max_wait_s: float = math.inf
 ) -> Command[WaitEstimate]:

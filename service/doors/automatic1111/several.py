@@ -9,14 +9,14 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from latentry.contracts import JobStatus
-from latentry.errors import InvalidIdempotencyKey, RateLimited
+from latentry.errors import RateLimited
 from latentry.ledger import Accepted, JobRecord, commands, keyring
 from latentry.ledger.accounts import NO_KEY
 from service.access.auth import Caller, rate_limit_headers
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.ends import failed
-from service.doors.idempotency import MAX_KEY
+from service.doors.idempotency import find_new, own_keys
 from service.doors.naming import named_as_sent
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
@@ -50,21 +50,17 @@ async def accepted_each(
 ) -> list[Accepted]:
     """The job of each picture, or what refuses the first that is refused, and none of them.
 
-    Each counts as a request of the key's rate. With an idempotency key each has one of its own:
-    the header's with its number. Raises InvalidIdempotencyKey and what `_count` and `submit` do.
+    Each counts as a request of the key's rate, unless its job exists already. With an idempotency
+    key each has one of its own: the header's with its number. Raises InvalidIdempotencyKey and what
+    `_count` and `submit` do.
     """
-    last = f"{idempotency_key}:{len(pictures) - 1}"
-    if idempotency_key is not None and len(pictures) > 1 and len(last) > MAX_KEY:
-        raise InvalidIdempotencyKey
-    await _count(gateway, caller, request, pictures)
-
-    async def one(number: int, at: str, picture: str) -> Accepted:
-        key = idempotency_key
-        if key is not None and len(pictures) > 1:
-            key = f"{key}:{number}"
-        return await submit(at, picture, key)
-
-    every = (one(k, at, picture) for k, (at, picture) in enumerate(pictures.items()))
+    keys = [idempotency_key]
+    if len(pictures) > 1:
+        keys = own_keys(idempotency_key, len(pictures))
+        await _count(gateway, caller, request, pictures, keys)
+    every = (
+        submit(at, picture, key) for (at, picture), key in zip(pictures.items(), keys, strict=True)
+    )
     accepted, refused = _parted(await asyncio.gather(*every, return_exceptions=True))
     if refused:
         if idempotency_key is None:
@@ -100,14 +96,20 @@ async def ended_each(
 
 
 async def _count(
-    gateway: Gateway, caller: Caller, request: Request, pictures: Mapping[str, str]
+    gateway: Gateway,
+    caller: Caller,
+    request: Request,
+    pictures: Mapping[str, str],
+    keys: Sequence[str | None],
 ) -> None:
-    """Take the requests of the key's rate for all pictures, or none.
+    """Take the requests of the key's rate for all new pictures, or none.
 
     Raises RateLimited, or UnsupportedField where the key can never make as many.
     """
-    allowance, more = caller.allowance, len(pictures) - 1
-    if caller.key_id == NO_KEY or not more:
+    if caller.key_id == NO_KEY:
+        return
+    allowance, more = caller.allowance, len(await find_new(gateway, caller.tenant, keys)) - 1
+    if more <= 0:  # the call itself was counted
         return
     if allowance.per_minute and more >= allowance.burst:
         field = next(iter(pictures)).partition("/")[0]

@@ -1,6 +1,7 @@
 """`POST /v1/generations:batch`: many requests in one body, each accepted or refused by itself."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -9,12 +10,12 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from latentry.contracts import Batch, BatchItem, BatchResult, GenerationRequest
-from latentry.errors import InvalidIdempotencyKey, LatentryError, RateLimited
+from latentry.errors import LatentryError, RateLimited
 from latentry.ledger import keyring
 from latentry.ledger.accounts import NO_KEY
 from service.access.auth import Caller, MayWrite, rate_limit_headers
 from service.doors.answers import body_schema, json_response
-from service.doors.idempotency import MAX_KEY, IdempotencyKey
+from service.doors.idempotency import IdempotencyKey, find_new, own_keys
 from service.doors.native.tags import Tag
 from service.doors.submit import estimate, submit
 from service.gateway import Gateway, GatewayDep
@@ -45,31 +46,42 @@ async def create_generations(
     """Create up to 64 jobs. Each is accepted or refused by itself, as its item says.
 
     Each counts as a request of the key's rate; those for which none is left are refused. With an
-    `Idempotency-Key` each has a key of its own: the header's, a colon and its index.
+    `Idempotency-Key` each has a key of its own: the header's, a colon and its index. Those whose
+    jobs exist already do not count.
     """
     body = await bodies.parse(request, Batch, most=MAX_BYTES)
-    last = f"{idempotency_key}:{len(body.requests) - 1}"
-    if idempotency_key is not None and len(last) > MAX_KEY:
-        raise InvalidIdempotencyKey
-    late = RateLimited()
-    allowed = len(body.requests)
-    if caller.key_id != NO_KEY and allowed > 1:
-        taken = await gateway.ledger.run(keyring.take_more(caller.key_id, allowed - 1))
-        allowed, late = 1 + taken.count, RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
-        request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
+    keys = own_keys(idempotency_key, len(body.requests))
+    keys = [
+        None if each.get("dry_run") else key for key, each in zip(keys, body.requests, strict=True)
+    ]
+    late = await _late(gateway, caller, request, keys)
     request_id = request.state.request_id
 
     async def one(index: int, fields: dict[str, Any]) -> BatchItem:
-        own = None if idempotency_key is None else f"{idempotency_key}:{index}"
         try:
-            if index >= allowed:
-                raise late
-            return await _item(gateway, caller, index, fields, own)
+            if index in late:
+                raise late[index]
+            return await _item(gateway, caller, index, fields, keys[index])
         except LatentryError as error:
             return _refused(index, error, request_id)
 
     items = await asyncio.gather(*(one(i, each) for i, each in enumerate(body.requests)))
     return json_response(BatchResult(data=items))
+
+
+async def _late(
+    gateway: Gateway, caller: Caller, request: Request, keys: Sequence[str | None]
+) -> dict[int, RateLimited]:
+    """What refuses those for which the key's rate has no request left, by index."""
+    if caller.key_id == NO_KEY or len(keys) == 1:
+        return {}
+    new = await find_new(gateway, caller.tenant, keys)
+    if len(new) <= 1:  # the call itself was counted
+        return {}
+    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, len(new) - 1))
+    request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
+    late = RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+    return dict.fromkeys(new[1 + taken.count :], late)
 
 
 async def _item(

@@ -52,10 +52,11 @@ async def test_each_has_a_key_of_its_own(client, worker) -> None:
         "/v1/generations", json=requests[1], headers={"Idempotency-Key": "k:1"}
     )
     assert single.json()["id"] == first[1].job.id
-    long = await client.post(
-        PATH, json={"requests": requests}, headers={"Idempotency-Key": "k" * 254}
-    )
-    assert (long.status_code, long.json()["code"]) == (400, "invalid_idempotency_key")
+    for key in ("k" * 254, ""):
+        wrong = await client.post(
+            PATH, json={"requests": requests}, headers={"Idempotency-Key": key}
+        )
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_idempotency_key")
     assert len(await jobs(client)) == 2
 
 
@@ -70,6 +71,36 @@ async def test_each_counts_as_a_request_of_the_keys_rate(client, worker, ledger)
     assert 0 < found[2].retry_after_s <= 60
     assert found[0].retry_after_s is None
     assert (await client.get("/v1/models", headers=key)).status_code == 429
+
+
+async def test_a_repeat_gives_its_jobs_though_the_rate_is_used_up(client, worker, ledger) -> None:
+    key = bearer(issue(ledger, allowance=Allowance(per_minute=1, burst=7))) | {
+        "Idempotency-Key": "k"
+    }
+    requests = [{"prompt": f"a red circle {n}"} for n in range(3)]
+    first = await post(client, *requests, **key)
+    more = [*requests, {"prompt": "a frog"}, {"prompt": "a star"}]
+    longer = await post(client, *more, **key)  # takes two: it is the first of the new ones
+    assert [one.job.id for one in longer[:3]] == [one.job.id for one in first]
+    assert [one.status for one in longer] == [202] * 5
+    answer = await client.post(PATH, json={"requests": more}, headers=key)
+    assert answer.headers["x-ratelimit-remaining-requests"] == "1"
+    changed = await post(client, *more[:4], {"prompt": "else"}, {"prompt": "a", "seed": 1}, **key)
+    assert [one.job and one.job.id for one in changed[:4]] == [one.job.id for one in longer[:4]]
+    assert [one.problem and one.problem.code for one in changed[4:]] == [
+        "idempotency_conflict",
+        None,
+    ]
+
+
+async def test_only_jobs_come_again_without_a_request_of_the_rate(client, worker, ledger) -> None:
+    key = bearer(issue(ledger, allowance=Allowance(per_minute=1, burst=3))) | {
+        "Idempotency-Key": "k"
+    }
+    requests = [{"prompt": "a red circle"}, {"prompt": "a star"}]
+    await post(client, *requests, **key)
+    found = await post(client, *({**one, "dry_run": True} for one in requests), **key)
+    assert [one.status for one in found] == [200, 429]
 
 
 async def test_a_batch_of_64_with_one_body_of_a_mebibyte_is_the_most(client, worker) -> None:

@@ -92,6 +92,19 @@ async def test_several_pictures_are_a_job_each(client, worker, upscalers, jobs, 
     assert len(jobs()) == 3
 
 
+async def test_a_repeat_gives_its_pictures_though_the_rate_is_used_up(
+    client, worker, upscalers, ledger, jobs, photo
+) -> None:
+    key = issue(ledger, "default", allowance=Allowance(per_minute=1, burst=4))
+    headers = bearer(key) | {"Idempotency-Key": "k"}
+    body = {"imageList": [{"data": photo}] * 3, "upscaler_1": "Lanczos"}
+    with worker:
+        answer = await client.post(BATCH, json=body, headers=headers)
+        again = await client.post(BATCH, json=body, headers=headers)
+    assert (again.status_code, again.json()) == (200, answer.json())
+    assert len(jobs()) == 3
+
+
 async def test_a_key_that_is_too_long_with_a_number_makes_no_job(
     client, worker, upscalers, jobs, photo
 ) -> None:
