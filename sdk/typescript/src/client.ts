@@ -16,23 +16,19 @@ import type {
   ListGenerationsData,
   UpscaleRequest,
 } from "./generated/types.gen.js";
-import { ApiError, JobDidNotSucceed, LatentryError, StillRunning } from "./errors.js";
-import { ENDS, follow } from "./following.js";
+import { estimateOf, fileOf, jobOf, pageOf } from "./answers.js";
+import { ApiError, JobDidNotSucceed, LatentryError } from "./errors.js";
+import { follow } from "./following.js";
 import { Http, type Options } from "./http.js";
-import { belongs, jobIdOf, sameIn, urlOf, withImages, type AnyImage } from "./images.js";
+import { jobIdOf, sameIn, urlOf, type AnyImage } from "./images.js";
 import type { Calling, Submitting, Waiting } from "./options.js";
-import { isOutage } from "./retries.js";
-import { sleep } from "./timers.js";
+import { ended } from "./waiting.js";
 
 /** A job, or its id. */
 export type AnyJob = Job | string;
 type Query = NonNullable<ListGenerationsData["query"]>;
 type Limits = Pick<GenerationRequest, "start_within" | "finish_within">;
 
-// Long enough to save calls, short enough for proxies.
-const HOLD_S = 30;
-// Between two polls of a job when the service did not hold its response.
-const POLL_S = 0.5;
 // What storage and the service answer for a URL that has expired.
 const EXPIRED: ReadonlySet<number> = new Set([403, 404, 410]);
 
@@ -98,8 +94,7 @@ export class Latentry {
   /** What a request would cost, and when it would start. No job is made. */
   async estimate(request: GenerationRequest, options: Calling = {}): Promise<Estimate> {
     const body = { ...request, dry_run: true };
-    const { data } = await api.createGeneration({ body, ...this.#common(options) });
-    return data as Estimate;
+    return estimateOf(api.createGeneration({ body, ...this.#common(options) }));
   }
 
   /** The job as it is now. */
@@ -109,9 +104,7 @@ export class Latentry {
 
   /** One page of jobs that match, newest first. */
   async list(query: Query = {}, options: Calling = {}): Promise<JobList> {
-    const { data } = await api.listGenerations({ query, ...this.#common(options) });
-    data.data.forEach(withImages);
-    return data;
+    return pageOf(api.listGenerations({ query, ...this.#common(options) }));
   }
 
   /** All jobs that match, newest first, read page by page. */
@@ -127,22 +120,7 @@ export class Latentry {
 
   /** The job at its end, successful or not. It outlasts restarts of the service. */
   async wait(job: AnyJob, options: Waiting = {}): Promise<Job> {
-    const { retries } = this.#http;
-    const deadline = Date.now() + (options.timeout ?? Infinity) * 1000;
-    for (let responded = Date.now(); ; ) {
-      const sent = Date.now();
-      const left = Math.max(0, (deadline - sent) / 1000);
-      try {
-        const now = await this.#held(job, left, options);
-        if (ENDS.has(now.status)) return now;
-        if (Date.now() >= deadline) throw new StillRunning(now);
-        responded = Date.now();
-      } catch (error) {
-        const end = deadline < Infinity ? deadline : responded + retries.outage * 1000;
-        if (!isOutage(error, retries) || Date.now() >= end) throw error;
-      }
-      if (Date.now() - sent < POLL_S * 1000) await sleep(Math.min(POLL_S, left), options.signal);
-    }
+    return ended((hold, left) => this.#held(job, hold, left, options), this.#http.retries, options);
   }
 
   /** Cancel the job, if it has not ended yet. */
@@ -160,7 +138,7 @@ export class Latentry {
     const body = picture instanceof Blob ? picture : new Blob([picture as BlobPart]);
     const headers = { "Content-Type": "application/octet-stream" };
     const init = { method: "POST", body, headers, ...signalOf(options) };
-    return (await (await this.#http.send("/v1/files", init)).json()) as File;
+    return fileOf(await this.#http.send("/v1/files", init));
   }
 
   /**
@@ -197,20 +175,15 @@ export class Latentry {
     job: AnyJob,
     options: Calling & { lastEventId?: string | undefined } = {},
   ): AsyncGenerator<Event> {
-    const path = `/v1/generations/${encodeURIComponent(idOf(job))}/events`;
+    const id = idOf(job);
+    const path = `/v1/generations/${encodeURIComponent(id)}/events`;
     const open = (headers: Record<string, string>) =>
       this.#http.send(path, { headers, ...signalOf(options) });
-    for await (const event of follow(open, this.#http.retries, options)) {
-      if (event.job) withImages(event.job);
-      belongs(event.image, idOf(job));
-      belongs(event.output, idOf(job));
-      yield event;
-    }
+    yield* follow(id, open, this.#http.retries, options);
   }
 
-  async #held(job: AnyJob, left: number, options: Calling): Promise<Job> {
-    const query = { wait: Math.floor(Math.min(HOLD_S, left)) };
-    const call = { path: { job_id: idOf(job) }, query, ...this.#common(options) };
+  async #held(job: AnyJob, hold: number, left: number, options: Calling): Promise<Job> {
+    const call = { path: { job_id: idOf(job) }, query: { wait: hold }, ...this.#common(options) };
     return jobOf(api.getGeneration({ ...call, fetch: this.#http.within(left) }));
   }
 
@@ -244,13 +217,6 @@ export class Latentry {
     const headers = { "Idempotency-Key": key };
     return { headers, fetch: this.#http.within(within), ...this.#common(options) };
   }
-}
-
-/** The job of an answer; a request that was no `dry_run` has one. */
-async function jobOf(answer: Promise<{ data: Job | Estimate; response: Response }>): Promise<Job> {
-  const { data, response } = await answer;
-  if (typeof data === "object" && "status" in data) return withImages(data);
-  throw ApiError.of(response, data); // of another service, at this address
 }
 
 function idOf(job: AnyJob): string {

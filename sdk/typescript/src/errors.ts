@@ -41,7 +41,7 @@ export class ApiError extends LatentryError {
         type: "about:blank",
         title,
         status: response.status,
-        detail: `${response.url.split("?")[0]} returned ${response.status} ${title}.`,
+        detail: `${response.url.split("?")[0]} returned ${response.status} ${title}${hintOf(response)}`,
         code: `http_${response.status}`,
         errors: [],
       },
@@ -83,6 +83,12 @@ export function retryAfterOf(response: Response): number | undefined {
 
 function isProblem(body: unknown): body is Problem {
   return typeof body === "object" && body !== null && "code" in body && "detail" in body;
+}
+
+/** The end of the sentence. */
+function hintOf(response: Response): string {
+  if (!response.ok) return ".";
+  return ", which is not latentry's answer; is the base URL right? Or does a proxy change what it says?";
 }
 
 function reasonOf(cause: unknown): string {

@@ -1,6 +1,7 @@
 /** Following a job's events across dropped connections. */
 
 import type { Event } from "./generated/types.gen.js";
+import { eventOf } from "./answers.js";
 import { ApiError, LatentryError, Unreachable } from "./errors.js";
 import type { Calling } from "./options.js";
 import { isOutage, type Retries } from "./retries.js";
@@ -15,6 +16,7 @@ const SILENCE_S = 45;
 
 /** The events to the job's end. `open` opens the stream, with the headers that say where. */
 export async function* follow(
+  jobId: string,
   open: (headers: Record<string, string>) => Promise<Response>,
   retries: Retries,
   options: Calling & { lastEventId?: string | undefined },
@@ -37,8 +39,8 @@ export async function* follow(
         throw ApiError.of(response, undefined); // a proxy's page, which would be asked for without end
       }
       for await (const received of serverSentEvents(response.body, SILENCE_S, heard)) {
+        const event = eventOf(received.data, jobId, response);
         last = received.id ?? last;
-        const event = JSON.parse(received.data) as Event;
         yield event;
         if (ENDS.has(event.type)) return;
       }

@@ -1,6 +1,7 @@
 /** How the client reaches the service: its address, its key, and what every call has in common. */
 
 import { createClient, createConfig, type Client } from "./generated/client/index.js";
+import { bodyOf, sound } from "./answers.js";
 import { ApiError, LatentryError } from "./errors.js";
 import { RETRIES, retrying, timed, type Retries, type Send } from "./retries.js";
 
@@ -11,7 +12,10 @@ export interface Options {
   apiKey?: string | undefined;
   /** How calls are repeated. */
   retries?: Partial<Retries> | undefined;
-  /** Seconds until a response begins, besides those that the service may hold it, and between its parts. */
+  /**
+   * Seconds until a response begins, and between its parts; besides those that the service may hold
+   * it, and one for each 64 KiB that are sent.
+   */
   timeout?: number | undefined;
   /** Another `fetch`, such as one through a proxy. */
   fetch?: typeof globalThis.fetch | undefined;
@@ -46,6 +50,7 @@ export class Http {
     this.#send = retrying(once, this.retries);
     const [baseUrl, auth] = [this.#baseUrl, options.apiKey];
     this.api = createClient(createConfig({ baseUrl, auth, fetch: this.#send }));
+    this.api.interceptors.response.use(sound);
     this.api.interceptors.error.use((error, response) => {
       return error instanceof Error || !response ? error : ApiError.of(response, error);
     });
@@ -73,13 +78,4 @@ export class Http {
 function withoutCredentials(url: string): string {
   const at = url.lastIndexOf("@");
   return at < 0 ? url : (/^[^@]*?:\/\//.exec(url)?.[0] ?? "") + url.slice(at + 1);
-}
-
-async function bodyOf(response: Response): Promise<unknown> {
-  const text = await response.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }

@@ -31,6 +31,8 @@ const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 const PER_CALL = 0.1;
 // A service that is there responds within this, after it has held a response.
 const GRACE_S = 2;
+// No `fetch` says when it has sent a body: a slow line takes a second for so many bytes.
+const SLOWEST = 64 * 1024;
 
 /** Whether a call failed in a way that may pass, and soon enough. */
 export function isOutage(error: unknown, retries: Retries): boolean {
@@ -82,16 +84,18 @@ export function retrying(send: Send, retries: Retries, pause: Pause = sleep): Se
 }
 
 /**
- * A `fetch` whose responses begin within so many seconds, besides those that a request allows the
- * service to hold it, and are read wholly, each part within as many. Streams of events are not read.
+ * A `fetch` whose responses begin within so many seconds, besides those that sending its body takes
+ * and those that a request allows the service to hold it, and are read wholly, each part within as
+ * many. Streams of events are not read.
  */
 export function timed(fetch: typeof globalThis.fetch, seconds: number): Send {
   return async (input, init, within = Infinity) => {
     const request = new Request(input, init);
     const limit = Math.min(seconds + heldFor(request), Math.max(0, within) + GRACE_S);
     const late = new AbortController();
-    const error = new TypeError(`no response within ${Math.round(limit)} s`);
-    const timer = after(limit, () => late.abort(error));
+    const whole = limit + (await request.clone().blob()).size / SLOWEST;
+    const error = new TypeError(`no response within ${Math.round(whole)} s`);
+    const timer = after(whole, () => late.abort(error));
     try {
       const signal = AbortSignal.any([request.signal, late.signal]);
       const response = await fetch(request, { signal });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiError, JobDidNotSucceed, Latentry, Unreachable } from "../dist/index.js";
+import { ApiError, JobDidNotSucceed, Latentry, operations, Unreachable } from "../dist/index.js";
 
 const JOB = { id: "gen_1", status: "succeeded", images: [], outputs: [] };
 const AT_ONCE = { first: 0, outage: 0 };
@@ -93,6 +93,30 @@ test("a page of a proxy is an error with its status", async () => {
   await assert.rejects(other.client.wait("gen_1"), { code: "http_200", status: 200 });
 });
 
+const IS_FOREIGN = { name: "ApiError", code: "http_200", requestId: "req_1", message: /returned 200 .*base URL right/ };
+const foreign = (body, type = "application/json") =>
+  new Response(body, { headers: { "Content-Type": type, "X-Request-Id": "req_1" } });
+
+test("an answer that is no JSON, or another service's, is an error with its request", async () => {
+  const calls = [
+    (client) => client.get("gen_1"),
+    (client) => client.submit({ prompt: "a frog" }),
+    (client) => client.estimate({ prompt: "a frog" }),
+    (client) => client.list(),
+    (client) => client.upload(new Uint8Array(3)),
+  ];
+  for (const body of ['{"id": "ge', "<p>hello</p>", "null", '{"status": "ok"}', '{"data": [1]}']) {
+    for (const call of calls) {
+      const { client, sent } = scripted([foreign(body)]);
+      await assert.rejects(call(client), IS_FOREIGN, `${body} ${call}`);
+      assert.equal(sent.length, 1);
+    }
+  }
+  const { client } = scripted([foreign("{")]);
+  const called = operations.listModels({ client: client.api, throwOnError: true });
+  await assert.rejects(called, IS_FOREIGN, "of a generated function too");
+});
+
 test("a caller's signal ends a wait", async () => {
   const { client } = scripted([json({ ...JOB, status: "running" })]);
   const signal = AbortSignal.abort(new Error("enough"));
@@ -125,6 +149,14 @@ test("a stream that breaks off goes on after the last durable event", async () =
     sent.map((request) => request.headers.get("Last-Event-ID")),
     [null, "1-0"],
   );
+});
+
+test("a damaged event is an error with the stream's request", async () => {
+  for (const data of ["{", "<p>", "null", "{}", '{"type": "succeeded", "job": {"id": "gen_1"}}']) {
+    const { client, sent } = scripted([foreign(`data: ${data}\n\n`, "text/event-stream")]);
+    await assert.rejects(client.events("gen_1").next(), IS_FOREIGN, data);
+    assert.equal(sent.length, 1);
+  }
 });
 
 test("a followed job that fails is an error", async () => {
@@ -338,6 +370,20 @@ test("a large image may take longer than a response, as long as it comes", async
   };
   const client = new Latentry({ baseUrl: "http://latentry.test", fetch, retries: { attempts: 1 }, timeout: 30 });
   assert.equal((await client.download("/v1/files/a.png")).length, 9);
+});
+
+test("sending a large picture is no part of the time until a response", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const sending = (seconds) => async (_, { signal }) => {
+    t.mock.timers.tick(seconds * 1000);
+    signal.throwIfAborted();
+    return json({ id: "file_1" });
+  };
+  const picture = new Uint8Array(4 * 2 ** 20); // a minute of a slow line
+  const over = (seconds) =>
+    new Latentry({ baseUrl: "http://latentry.test", fetch: sending(seconds), retries: { attempts: 1 }, timeout: 30 });
+  assert.equal((await over(90).upload(picture)).id, "file_1");
+  await assert.rejects(over(100).upload(picture), { name: "Unreachable", message: /no response within 94 s/ });
 });
 
 test("no timer is left behind", async () => {

@@ -1,0 +1,82 @@
+/** What the service answers. Each throws an ApiError for what only another service would say. */
+
+import type { Estimate, Event, File, Job, JobList } from "./generated/types.gen.js";
+import { ApiError } from "./errors.js";
+import { belongs, withImages } from "./images.js";
+
+/** A call of a generated function. */
+export type Answer<T> = Promise<{ data: T; response: Response }>;
+
+/** The job of an answer; a request that was no `dry_run` has one. */
+export async function jobOf(answer: Answer<Job | Estimate>): Promise<Job> {
+  const { data, response } = await answer;
+  if (isJob(data)) return withImages(data);
+  throw ApiError.of(response, data);
+}
+
+/** The estimate of a `dry_run`. */
+export async function estimateOf(answer: Answer<Job | Estimate>): Promise<Estimate> {
+  const { data, response } = await answer;
+  if (isObject(data) && isObject(data.cost)) return data as Estimate;
+  throw ApiError.of(response, data);
+}
+
+/** A page of jobs. */
+export async function pageOf(answer: Answer<JobList>): Promise<JobList> {
+  const { data, response } = await answer;
+  if (!isObject(data) || !Array.isArray(data.data) || !data.data.every(isJob)) {
+    throw ApiError.of(response, data);
+  }
+  data.data.forEach(withImages);
+  return data;
+}
+
+/** The file that an upload made. */
+export async function fileOf(response: Response): Promise<File> {
+  const data = await bodyOf(response);
+  if (isObject(data) && typeof data.id === "string") return data as File;
+  throw ApiError.of(response, data);
+}
+
+/** An event of a job, with the images that it brings. */
+export function eventOf(text: string, jobId: string, response: Response): Event {
+  const event = parsed(text) as Event | undefined;
+  if (!isObject(event) || typeof event.type !== "string" || (event.job && !isJob(event.job))) {
+    throw ApiError.of(response, undefined);
+  }
+  if (event.job) withImages(event.job);
+  belongs(event.image, jobId);
+  belongs(event.output, jobId);
+  return event;
+}
+
+/** The JSON of a response, or its text if it is none. */
+export async function bodyOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  return parsed(text) ?? text;
+}
+
+/** The same response. Throws an ApiError if it says that it is JSON, and is not. */
+export async function sound(response: Response): Promise<Response> {
+  const isJson = /^application\/(.+\+)?json\b/i.test(response.headers.get("Content-Type") ?? "");
+  if (response.ok && isJson && parsed(await response.clone().text()) === undefined) {
+    throw ApiError.of(response, undefined);
+  }
+  return response;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(data: unknown): data is Record<string, unknown> {
+  return typeof data === "object" && data !== null;
+}
+
+function isJob(data: unknown): data is Job {
+  return isObject(data) && "status" in data && Array.isArray(data.images) && Array.isArray(data.outputs);
+}
