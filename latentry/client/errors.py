@@ -51,26 +51,29 @@ class ApiError(LatentryError):
     @classmethod
     def of(cls, response: httpx.Response) -> "ApiError":
         """The error in a response whose body has been read, problem document or not."""
-        after_s = retry_after_s(response)
         try:
-            return cls(Problem.model_validate_json(response.content), after_s)
+            return cls(Problem.model_validate_json(response.content), retry_after_s(response))
         except ValidationError:
-            # Not from the gateway, but from a proxy or another service.
-            title = response.reason_phrase or "Unexpected response"
-            proxy = response.request.extensions.get(EXTENSION)
-            via = f" through the proxy of {proxy}" if proxy else ""
-            url = public(response.request.url)
-            return cls(
-                Problem(
-                    type="about:blank",
-                    title=title,
-                    status=response.status_code,
-                    detail=f"{url} returned {response.status_code} {title}{via}{_hint(response)}",
-                    code=f"http_{response.status_code}",
-                    request_id=response.headers.get("X-Request-Id"),
-                ),
-                after_s,
-            )
+            return cls.foreign(response)
+
+    @classmethod
+    def foreign(cls, response: httpx.Response) -> "ApiError":
+        """That a response is not the gateway's, but a proxy's or another service's."""
+        title = response.reason_phrase or "Unexpected response"
+        proxy = response.request.extensions.get(EXTENSION)
+        via = f" through the proxy of {proxy}" if proxy else ""
+        url = public(response.request.url)
+        return cls(
+            Problem(
+                type="about:blank",
+                title=title,
+                status=response.status_code,
+                detail=f"{url} returned {response.status_code} {title}{via}{_hint(response)}",
+                code=f"http_{response.status_code}",
+                request_id=response.headers.get("X-Request-Id"),
+            ),
+            retry_after_s(response),
+        )
 
 
 def public(url: httpx.URL) -> httpx.URL:
@@ -83,8 +86,11 @@ def _hint(response: httpx.Response) -> str:
     if response.is_redirect and (moved := response.headers.get("Location")):
         there = public(response.request.url.join(moved))
         return f" to {there}; let the base URL be the final one."
+    if not response.is_success:
+        return "."
     return (
-        ", which is not latentry's answer; is the base URL right?" if response.is_success else "."
+        ", which is not latentry's answer; is the base URL right? Or does a proxy change what it"
+        " says?"
     )
 
 

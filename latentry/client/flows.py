@@ -118,10 +118,8 @@ def generated(
 
 def image_bytes(image: contracts.Image, retries: Retries) -> Flow[bytes]:
     """The encoded bytes of an image; if its URL has expired, by the one that its job has now."""
-    if not image.url:
-        raise _missing(image)
     try:
-        return (yield from answered(api_calls.download(image.url), retries))
+        return (yield from answered(api_calls.download(_url(image)), retries))
     except ApiError as error:
         if error.status not in _EXPIRED or not isinstance(image, Image) or not image.job_id:
             raise
@@ -129,17 +127,19 @@ def image_bytes(image: contracts.Image, retries: Retries) -> Flow[bytes]:
         now = job.now(image)
         if now is None or now.url == image.url:
             raise
-    return (yield from answered(api_calls.download(now.url), retries))
+    return (yield from answered(api_calls.download(_url(now)), retries))
 
 
-def _missing(image: contracts.Image) -> JobFailed:
-    """Why there is no picture."""
+def _url(image: contracts.Image) -> str:
+    """Where an image is. Raises JobFailed, which says why there is no picture."""
+    if image.url:
+        return image.url
     error = image.error if isinstance(image, contracts.Output) else None
     if error is None:
-        return JobFailed("The service has no picture here.")
+        raise JobFailed("The service has no picture here.")
     failure = JobFailed(error.message)
     failure.code = error.code
-    return failure
+    raise failure
 
 
 def _read(call: ApiCall[T], response: httpx.Response) -> T:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from latentry.client import api_calls
 from latentry.client.api_calls import AnyJob, ApiCall
+from latentry.client.errors import ApiError
 from latentry.client.http.sse import ServerSentEvent, SseParser
 from latentry.client.results import Event, Source
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
@@ -27,6 +28,7 @@ class Following:
     ended: bool = False
     pause_s: float = 0.0
     _source: Source = field(default_factory=Source)
+    _response: httpx.Response | None = None
     _parser: SseParser = field(default_factory=SseParser)
     _endurance: Endurance = field(init=False)
 
@@ -43,7 +45,7 @@ class Following:
 
         source: what the images of its events are read with.
         """
-        self._source = source
+        self._source, self._response = source, response
         self.ended = response.status_code == httpx.codes.NO_CONTENT
 
     def failed(self, outcome: Outcome) -> None:
@@ -55,7 +57,10 @@ class Following:
         self.pause_s = pause_s
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Take the next bytes; yield the events that they complete."""
+        """Take the next bytes; yield the events that they complete.
+
+        Raises ApiError for a damaged one, which nothing says the service would send again whole.
+        """
         self._endurance.responded()
         for received in self._parser.feed(chunk):
             self.last_event_id = received.id or self.last_event_id
@@ -69,8 +74,10 @@ class Following:
     def _event_of(self, received: ServerSentEvent) -> Event | None:
         try:
             return Event.model_validate_json(received.data, context=self._source)
-        except ValidationError:
-            return None  # an event type of a newer service
+        except ValidationError as error:
+            if self._response is None or error.errors()[0]["type"] != "json_invalid":
+                return None  # an event type of a newer service
+            raise ApiError.foreign(self._response) from error
 
 
 def is_stream(response: httpx.Response) -> bool:

@@ -23,7 +23,7 @@ def serving(app):
 
 async def answer(send, status, content_type, body=b"", *, more=False):
     """Send a response, whole or only its beginning."""
-    headers = [(b"content-type", content_type.encode())]
+    headers = [(b"content-type", content_type.encode()), (b"x-request-id", b"req_1")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": more})
 

@@ -62,6 +62,13 @@ def follow(request):
     return run
 
 
+def test_a_damaged_event_is_an_error_that_says_so(follow):
+    broken = sse(RUNNING).replace(b"{", b"<")
+    with pytest.raises(ApiError, match=r"/events returned 200 .*does a proxy change") as caught:
+        follow([sse(QUEUED) + broken, sse(DONE)], [sse(DONE)])
+    assert (caught.value.code, caught.value.request_id) == ("http_200", "req_1")
+
+
 def test_events_arrive_in_order_and_end_with_the_job(follow):
     events, _ = follow([sse(QUEUED) + sse(RUNNING), b": ping\n\n", sse(STEP), sse(DONE)])
     assert events == [QUEUED, RUNNING, STEP, DONE]

@@ -11,7 +11,9 @@ from latentry import ApiError, ConfigurationError, Image, JobDidNotSucceed, Late
 from latentry.client.results import JobList, Output
 from latentry.client.saving import clip_path, targets
 from latentry.contracts import EventType, JobError, OutputKind
+from latentry.errors import JobFailed
 from latentry.testing import FakeService
+from tests.latentry.client.conftest import image, job, json_response, problem
 
 
 @pytest.fixture
@@ -88,6 +90,20 @@ async def test_images_outlive_their_client_which_answers_no_more(fake):
     assert await job.images[0].aread()
     with pytest.raises(ConfigurationError, match="within its `with` block"):
         await client.models()
+
+
+async def test_a_renewed_output_without_a_picture_says_why(caller):
+    """A rule may have withheld the picture since its URL was given."""
+    output = contracts.Output(**image().model_dump(), name="", kind=OutputKind.IMAGE)
+    refused = {"url": "", "error": JobError(code="unsafe_image", message="A rule refused it.")}
+    withheld = output.model_copy(update=refused)
+    renewed = [json_response(job(outputs=[withheld]))]
+    call = caller(json_response(job(outputs=[output])), problem(403, "link_refused"), *renewed)
+    found = (await call("get", "job-1")).outputs[0]
+    with pytest.raises(JobFailed, match="A rule refused it") as caught:
+        await call("download", found)
+    assert caught.value.code == "unsafe_image"
+    assert len(call.sent) == 3
 
 
 def test_an_output_without_a_picture_says_why():
