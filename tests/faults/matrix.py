@@ -67,7 +67,7 @@ MATRIX: Final = {
         "webhook receivers misbehave",
         "deliveries are retried; other receivers are not delayed",
     ),
-    "T29": ("a model file is corrupt", "the service is not ready and says why"),
+    "T29": ("a model file is corrupt", "its worker ends and says why; gateways stay ready"),
     "T30": ("rolling restart and upgrade", "no job and no request fails"),
     "T31": ("slow and idle connections", "other clients are not affected"),
     "T32": ("thousands of jobs", "memory use stays constant"),

@@ -28,7 +28,7 @@ async def readyz(gateway: GatewayDep) -> Readiness:
     """Readiness: Redis accepts writes, sends updates, and the gateway is not shutting down.
 
     The certificate that signs pictures must not have expired. `can_draw` tells whether a live
-    worker serves any model.
+    worker serves any model; without one the gateway is ready all the same, as it can do all else.
     """
     if gateway.is_stopping:
         raise ShuttingDown

@@ -8,13 +8,36 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from latentry.ledger import commands
 from service.app import create_app
+from tests.latentry.ledger.factory import card
 from tests.valkey import Valkey
 
 
 async def test_a_gateway_with_a_ledger_is_alive_and_ready(client) -> None:
     assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_gateway_without_workers_is_ready_and_says_that_nobody_draws(
+    app, client, ledger
+) -> None:
+    async def found() -> tuple[int, bool, int]:
+        ready = await client.get("/readyz")
+        made = await client.post("/v1/generations", json={"prompt": "a frog"})
+        if made.status_code == 503:
+            assert made.json()["code"] == "no_model"
+            assert int(made.headers["retry-after"]) > 0
+        return ready.status_code, ready.json()["can_draw"], made.status_code
+
+    assert await found() == (200, False, 503), "none yet, or none that has loaded its first model"
+    ledger.run(commands.register_model(card()))
+    ledger.run(commands.heartbeat("fake", ["shapes"], ttl_s=60))
+    await app.state.gateway.catalogue.read()
+    assert await found() == (200, True, 202)
+    ledger.run(commands.heartbeat("fake", [], ttl_s=60))
+    await app.state.gateway.catalogue.read()
+    assert await found() == (200, False, 202), "it was there lately: the job waits"
 
 
 async def test_a_gateway_that_stops_is_alive_but_not_ready(app, client) -> None:

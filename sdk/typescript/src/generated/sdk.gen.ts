@@ -31,7 +31,7 @@ export const livez = <ThrowOnError extends boolean = false>(options?: Options<Li
  * Readiness: Redis accepts writes, sends updates, and the gateway is not shutting down.
  *
  * The certificate that signs pictures must not have expired. `can_draw` tells whether a live
- * worker serves any model.
+ * worker serves any model; without one the gateway is ready all the same, as it can do all else.
  */
 export const readyz = <ThrowOnError extends boolean = false>(options?: Options<ReadyzData, ThrowOnError>) => (options?.client ?? client).get<ReadyzResponses, ReadyzErrors, ThrowOnError>({ url: '/readyz', ...options });
 
@@ -296,7 +296,8 @@ export const watchGeneration = <ThrowOnError extends boolean = false>(options: O
  * Create up to 64 jobs. Each is accepted or refused by itself, as its item says.
  *
  * Each counts as a request of the key's rate; those for which none is left are refused. With an
- * `Idempotency-Key` each has a key of its own: the header's, a colon and its index.
+ * `Idempotency-Key` each has a key of its own: the header's, a colon and its index. Those whose
+ * jobs exist already do not count.
  */
 export const createGenerations = <ThrowOnError extends boolean = false>(options: Options<CreateGenerationsData, ThrowOnError>) => (options.client ?? client).post<CreateGenerationsResponses, CreateGenerationsErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
