@@ -1,6 +1,6 @@
 """Enlarging a picture by itself: what a client asks for, what a worker runs, and by what."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
@@ -57,13 +57,11 @@ class UpscaleRequest(RequestModel):
 class ResolvedUpscale(ResolvedPicture):
     """An upscale with every omitted field filled in."""
 
+    kind: ClassVar[JobKind] = JobKind.UPSCALE
+    decisive: ClassVar[set[str]] = {"scale", "upscaler"}
+
     scale: float
     upscaler: str
-
-    @property
-    def kind(self) -> JobKind:
-        """What its job makes."""
-        return JobKind.UPSCALE
 
     @property
     def model(self) -> str:
@@ -74,11 +72,6 @@ class ResolvedUpscale(ResolvedPicture):
     def final_size(self) -> tuple[int, int]:
         """Width and height of the enlarged picture, in pixels."""
         return round(self.image.width * self.scale), round(self.image.height * self.scale)
-
-    def pixel_fields(self) -> dict[str, Any]:
-        """What the picture's pixels depend on, ready for JSON."""
-        picture = {"pixel_sha256": self.image.pixel_sha256}
-        return {"image": picture, "scale": self.scale, "upscaler": self.upscaler}
 
 
 class UpscalerCard(ResponseModel):

@@ -28,7 +28,6 @@ def caption(
 ) -> None:
     """Say what a picture shows."""
     picture = values.picture("PICTURE", image)
-    assert picture is not None, "an argument is given"
     fields = cast(CaptionFields, among(CaptionFields, common_fields(options)))
     with connect(url, api_key) as client:
         if options["dry_run"]:

@@ -31,7 +31,6 @@ def control(
 ) -> None:
     """Save what a ControlNet would be shown of a picture: its edges, its lines inverted."""
     picture = values.picture("PICTURE", image)
-    assert picture is not None, "an argument is given"
     given = common_fields(options)
     given["output_format"] = options["output_format"] or format_of(output)
     fields = cast(ControlFields, among(ControlFields, given))

@@ -29,7 +29,6 @@ def upscale(
 ) -> None:
     """Enlarge a picture and save it."""
     picture = values.picture("PICTURE", image)
-    assert picture is not None, "an argument is given"
     given = common_fields(options)
     given["output_format"] = options["output_format"] or format_of(output)
     fields = cast(UpscaleFields, among(UpscaleFields, given))

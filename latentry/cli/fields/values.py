@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import typer
 
@@ -93,6 +93,12 @@ def intermediates(every: int | None, kinds: list[IntermediateKind] | None) -> di
     return {"every": every, "kinds": kinds} if kinds else {"every": every}
 
 
+@overload
+def picture(of: str, given: str) -> str | Path: ...
+@overload
+def picture(of: str, given: None) -> None: ...
+@overload
+def picture(of: str, given: str | None) -> str | Path | None: ...
 def picture(of: str, given: str | None) -> str | Path | None:
     """A reference as it is, or the path of a file. Raises typer.BadParameter if there is none.
 

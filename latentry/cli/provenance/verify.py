@@ -31,7 +31,6 @@ def verify(
 ) -> None:
     """Tell what a picture says of its origin, and whether that holds. Exit code 1 if not."""
     picture = values.picture("FILE", file)
-    assert picture is not None, "an argument is given"
     with connect(url, api_key) as client:
         found = client.verify(picture)
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(_lines(found)))

@@ -18,6 +18,10 @@ class ResolvedBackground(ResponseModel):
     that it is expected to take, for its progress.
     """
 
+    kind: ClassVar[JobKind]
+    """What its job makes."""
+    decisive: ClassVar[set[str]]
+    """The fields that the result depends on, besides the picture."""
     # What a generation has and these have not.
     n: ClassVar[int] = 1
     pictures: ClassVar[int] = 1
@@ -30,11 +34,6 @@ class ResolvedBackground(ResponseModel):
     image: InputFile
     steps: int = 1
     metadata: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def kind(self) -> JobKind:
-        """What its job makes."""
-        raise NotImplementedError
 
     @property
     def model(self) -> str:
@@ -68,8 +67,9 @@ class ResolvedBackground(ResponseModel):
         return {"image": self.image}
 
     def pixel_fields(self) -> dict[str, Any]:
-        """What the picture's pixels depend on, ready for JSON."""
-        raise NotImplementedError
+        """What the result depends on, ready for JSON."""
+        picture = {"pixel_sha256": self.image.pixel_sha256}
+        return {"image": picture, **self.model_dump(mode="json", include=self.decisive)}
 
 
 class ResolvedPicture(ResolvedBackground):

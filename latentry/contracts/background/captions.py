@@ -1,6 +1,6 @@
 """What a picture shows, in words."""
 
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -40,6 +40,9 @@ class CaptionRequest(RequestModel):
 class ResolvedCaption(ResolvedBackground):
     """A caption with every omitted field filled in."""
 
+    kind: ClassVar[JobKind] = JobKind.CAPTION
+    decisive: ClassVar[set[str]] = {"max_tokens"}
+
     # What results that are pictures have.
     output_format: ClassVar[OutputFormat] = OutputFormat.PNG
     output_quality: ClassVar[None] = None
@@ -47,11 +50,6 @@ class ResolvedCaption(ResolvedBackground):
     provenance: ClassVar[Provenance] = Provenance.NONE
 
     max_tokens: int
-
-    @property
-    def kind(self) -> JobKind:
-        """What its job makes."""
-        return JobKind.CAPTION
 
     @property
     def model(self) -> str:
@@ -62,10 +60,6 @@ class ResolvedCaption(ResolvedBackground):
     def final_size(self) -> tuple[int, int]:
         """Width and height of its picture, in pixels."""
         return self.image.width, self.image.height
-
-    def pixel_fields(self) -> dict[str, Any]:
-        """What its words depend on, ready for JSON."""
-        return {"image": {"pixel_sha256": self.image.pixel_sha256}, "max_tokens": self.max_tokens}
 
 
 class CaptionerCard(ResponseModel):

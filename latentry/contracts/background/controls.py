@@ -1,6 +1,6 @@
 """What a ControlNet would be shown, made of a picture by itself."""
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -65,16 +65,14 @@ class ControlRequest(RequestModel):
 class ResolvedControl(ResolvedPicture):
     """A control with every omitted field filled in; a side of 0 is not known yet."""
 
+    kind: ClassVar[JobKind] = JobKind.CONTROL
+    decisive: ClassVar[set[str]] = {"preprocess", "thresholds", "width", "height", "resize_mode"}
+
     preprocess: Preprocess
     thresholds: tuple[int, int] = DEFAULT_THRESHOLDS
     width: int = 0
     height: int = 0
     resize_mode: ResizeMode = ResizeMode.STRETCH
-
-    @property
-    def kind(self) -> JobKind:
-        """What its job makes."""
-        return JobKind.CONTROL
 
     @property
     def model(self) -> str:
@@ -85,12 +83,6 @@ class ResolvedControl(ResolvedPicture):
     def final_size(self) -> tuple[int, int]:
         """Width and height of the result, in pixels."""
         return self.width, self.height
-
-    def pixel_fields(self) -> dict[str, Any]:
-        """What the picture's pixels depend on, ready for JSON."""
-        names = {"preprocess", "thresholds", "width", "height", "resize_mode"}
-        picture = {"pixel_sha256": self.image.pixel_sha256}
-        return {"image": picture, **self.model_dump(mode="json", include=names)}
 
 
 class PreprocessorsCard(ResponseModel):
