@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import os
 import sys
 
 from latentry.errors import LatentryError
@@ -21,6 +22,13 @@ def escaped(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("latentry.escaped", escaped)
 
 
+def open_streams() -> None:
+    """Open what the shell closed (`>&-`), or a connection would get its number, and our texts."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long as the process
+
+
 def main() -> None:
     """Run the command line; an error is one sentence on standard error."""
     try:
@@ -31,6 +39,7 @@ def main() -> None:
         sys.exit("The command line needs an extra: pip install 'latentry[cli]'")
     from latentry.cli.exits import exit_of
 
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not what tests put there
             # A terminal that is not of UTF-8 shows ? instead of a bar or a foreign letter.

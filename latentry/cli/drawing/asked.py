@@ -86,7 +86,8 @@ def _of_file(file: str) -> Iterator[tuple[dict[str, Any], str]]:
 def _lines(file: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
-        return data.decode("utf-8-sig").splitlines()
+        # Not `splitlines`: JSON may have other separators of lines within its texts.
+        return data.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise typer.BadParameter(
             f"--prompts {file}: it cannot be read ({error.strerror})."
@@ -98,7 +99,7 @@ def _lines(file: str) -> list[str]:
 def _object(text: str, place: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(
             f"{place}: it begins with {{ but is no JSON object on one line ({error})."
         ) from error

@@ -1,6 +1,7 @@
 """Following jobs in the terminal: a bar for each that is under way, and previews of them."""
 
 import base64
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -86,8 +87,13 @@ class Board:
         if self._progress.live.is_started and (err or sys.stdout.isatty()):
             said = Text(line)
             self._progress.console.print(said, soft_wrap=True, highlight=False)
-        else:
+            return
+        try:
             typer.echo(line, err=err)
+        except BrokenPipeError:  # nobody reads on, as after `| head`: images are saved all the same
+            stream = sys.stderr if err else sys.stdout
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
     def show(self, data: bytes, image: Image) -> None:
         """Show a finished image, whose file this is."""

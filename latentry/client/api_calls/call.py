@@ -20,6 +20,7 @@ from latentry.contracts import (
     UpscaleRequest,
     VerifyRequest,
 )
+from latentry.errors import InvalidRequest
 
 # What a job is asked for with.
 JobRequest: TypeAlias = (
@@ -80,5 +81,7 @@ def job_path(job: AnyJob, rest: str = "") -> str:
 
 
 def quoted(name: str) -> str:
-    """A name as one part of a path."""
+    """A name as one part of a path. Raises InvalidRequest for one that would be another path."""
+    if name in ("", ".", ".."):
+        raise InvalidRequest(f'"{name}" is not an id.')
     return quote(name, safe="")

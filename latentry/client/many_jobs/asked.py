@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
+from latentry import contracts
 from latentry.client.api_calls import AnyJob
 from latentry.client.fields import Fields, request_of
 from latentry.client.results import Job
@@ -27,11 +28,15 @@ Done: TypeAlias = Callable[[int, Result], None]
 
 def requests_of(asked: Iterable[Asked], common: Fields) -> list[GenerationRequest]:
     """All requests. Raises InvalidRequest, which names the first that is invalid."""
+    if isinstance(asked, str | Mapping):  # which would be drawn letter by letter
+        raise InvalidRequest("Requests must be a list; of one, [prompt], or call generate.")
     return [_request_of(number, one, common) for number, one in enumerate(asked)]
 
 
 def ids_of(jobs: Iterable[AnyJob]) -> list[str]:
-    """Jobs by their ids."""
+    """Jobs by their ids. Raises InvalidRequest for one that is in no list."""
+    if isinstance(jobs, str | contracts.Job):
+        raise InvalidRequest("Jobs must be a list; of one, [job], or call wait.")
     return [job if isinstance(job, str) else job.id for job in jobs]
 
 
@@ -53,6 +58,9 @@ class Deadline:
 
 
 def _request_of(number: int, asked: Asked, common: Fields) -> GenerationRequest:
+    if not isinstance(asked, str | Mapping):
+        kind = type(asked).__name__
+        raise InvalidRequest(f"Request {number}: It must be a prompt or a dict, not {kind}.")
     own = {"prompt": asked} if isinstance(asked, str) else dict(asked)
     fields = {**common, **own}
     prompt = fields.pop("prompt", None)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -605,3 +607,23 @@ def test_without_the_extra_it_prints_how_to_install_it():
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 1
     assert ended.stderr == "The command line needs an extra: pip install 'latentry[cli]'\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_what_the_shell_closed_is_no_error(gateway, closed):
+    command = shlex.join([sys.executable, "-m", "latentry", "models", "--url", gateway.url])
+    ended = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ("shapes" in ended.stdout) is (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_images_are_saved_though_nobody_reads_where(gateway, tmp_path):
+    reads, writes = os.pipe()
+    os.close(reads)  # as `| head` does after what it wants
+    command = [sys.executable, "-m", "latentry", "generate", "a", "-n", "3", "-o", "out.png"]
+    with open(writes, "w") as unread:
+        ended = subprocess.run(
+            [*command, "--url", gateway.url], cwd=tmp_path, stdout=unread, stderr=subprocess.PIPE
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert len(list(tmp_path.glob("out-*.png"))) == 3

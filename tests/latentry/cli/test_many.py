@@ -96,11 +96,22 @@ def test_a_file_has_prompts_and_requests_of_which_the_own_fields_count(
     assert by_prompt["a fish"]["loras"] == [{"id": "ink"}]
 
 
+def test_only_new_lines_end_a_request(latentry, gateway, tmp_path) -> None:
+    """JSON may have other separators of lines in its texts, as JavaScript's has them."""
+    prompts = ["a frog\u2028on a leaf", "a fish\x85"]
+    lines = [json.dumps({"prompt": prompt}, ensure_ascii=False) for prompt in prompts]
+    (tmp_path / "prompts.txt").write_bytes("\r\n".join(lines).encode())
+    code, _, err = latentry("generate", "--prompts", "prompts.txt", "--json")
+    assert code == 0, err
+    assert {one["prompt"] for one in gateway.received} == set(prompts)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ('a frog\n{"prompt": "a fish", "steps": 5}', "line 2: steps"),
         ("a frog\n{prompt", "line 2: it begins with {"),
+        ('{"a": ' * 100_000, "line 1: it begins with {"),
         ('a frog\n{"prompt": "x", "dry_run": true}', "line 2: dry_run"),
         ("\n\n", "it has no prompts"),
         ("\udcff", "it is not text in UTF-8"),

@@ -54,3 +54,13 @@ def test_an_idempotency_key_that_no_header_can_have_is_refused_before_it_is_sent
                 call("a frog", idempotency_key=key)
             assert caught.value.code == "invalid_idempotency_key"
     assert not fake.calls
+
+
+@pytest.mark.parametrize("id", ["", ".", ".."])
+def test_an_id_that_would_be_another_path_is_refused_before_it_is_sent(id):
+    fake = FakeService()
+    with fake.client() as client:
+        for call in (client.get, client.delete, client.cancel, client.delete_file):
+            with pytest.raises(InvalidRequest, match="is not an id"):
+                call(id)
+    assert not fake.calls

@@ -93,6 +93,21 @@ async def test_map_sends_nothing_if_one_of_its_requests_is_invalid(service):
     assert call.sent == []
 
 
+async def test_what_is_no_list_of_requests_or_jobs_is_refused_before_it_is_sent(service):
+    call = service(draw)
+    for method in ("map", "submit_all"):
+        for one in ("a frog", {"prompt": "a frog"}):  # not drawn letter by letter
+            with pytest.raises(InvalidRequest, match="must be a list"):
+                await call(method, one)
+        with pytest.raises(InvalidRequest, match=r"Request 1: .* not int"):
+            await call(method, ["a", 5])
+    for method in ("wait_all", "as_completed"):
+        for one in ("gen_1", job()):
+            with pytest.raises(InvalidRequest, match="must be a list"):
+                await call(method, one)
+    assert call.sent == []
+
+
 def take(request):
     """A batch of which one prompt is refused; a single request is accepted."""
     body = json.loads(request.content)
