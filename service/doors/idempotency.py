@@ -45,6 +45,7 @@ def own_keys(key: str | None, count: int) -> list[str | None]:
 
 async def find_new(gateway: Gateway, tenant: str, keys: Sequence[str | None]) -> list[int]:
     """The places of those whose jobs do not exist yet, which count against the key's rate."""
-    named = [key for key in keys if key is not None]
-    known = await gateway.ledger.run(commands.find_repeats(tenant, named)) if named else ()
+    known: frozenset[str] = frozenset()
+    if named := [key for key in keys if key is not None]:
+        known = await gateway.ledger.run(commands.find_repeats(tenant, named))
     return [place for place, key in enumerate(keys) if key not in known]
