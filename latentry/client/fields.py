@@ -39,8 +39,8 @@ from latentry.contracts.fields.places import FIELDS
 from latentry.errors import InvalidRequest
 from latentry.validation import invalid
 
-# A picture of an interpolation: a request's fields by name, or the request of a finished job.
-Keyframe: TypeAlias = Mapping[str, Any] | GenerationRequest | ResolvedRequest
+# A picture of an interpolation: a prompt, a request's fields by name, or a finished job's request.
+Keyframe: TypeAlias = str | Mapping[str, Any] | GenerationRequest | ResolvedRequest
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -149,7 +149,7 @@ def interpolation_of(
 def _keyframe(one: Keyframe) -> dict[str, Any]:
     if isinstance(one, BaseModel):
         return one.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    return with_pictures(one)
+    return {"prompt": one} if isinstance(one, str) else with_pictures(one)
 
 
 def with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:

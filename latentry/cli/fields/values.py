@@ -1,5 +1,6 @@
 """What the values of options that are more than one word or number mean."""
 
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import typer
 
 from latentry.contracts import IntermediateKind, WebhookEvent
 from latentry.contracts.fields.inputs import PICTURE_PATTERN
+
+_LONGEST_NAME: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,9 @@ def picture(of: str, given: str | None) -> str | Path | None:
     """
     if given is None or re.match(PICTURE_PATTERN, given):
         return given
-    if not Path(given).is_file():
-        raise typer.BadParameter(f"{of} {given}: there is no such file.")
+    if not os.path.isfile(given):
+        short = given if len(given) <= _LONGEST_NAME else f"{given[:20]}…"  # base64, by mistake
+        raise typer.BadParameter(f"{of} {short}: there is no such file.")
     return Path(given)
 
 

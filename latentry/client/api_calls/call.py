@@ -81,7 +81,10 @@ def job_path(job: AnyJob, rest: str = "") -> str:
 
 
 def quoted(name: str) -> str:
-    """A name as one part of a path. Raises InvalidRequest for one that would be another path."""
-    if name in ("", ".", ".."):
-        raise InvalidRequest(f'"{name}" is not an id.')
-    return quote(name, safe="")
+    """A name as one part of a path. Raises InvalidRequest for one that no path can have."""
+    try:
+        if name not in ("", ".", ".."):
+            return quote(name, safe="")
+    except UnicodeEncodeError:  # of a terminal, not of UTF-8
+        pass
+    raise InvalidRequest(f"{name!r} is not an id.")

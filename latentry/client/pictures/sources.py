@@ -1,4 +1,4 @@
-"""Pictures that a caller has, as bytes: paths, files, images of Pillow's, arrays of numpy's."""
+"""Pictures that a caller has, as bytes: paths, files, images, arrays of numpy's."""
 
 import os
 import re
@@ -7,6 +7,8 @@ from io import BytesIO
 from typing import IO, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from latentry.client.pictures.arrays import Array, array_png
+from latentry.client.results import Image
+from latentry.contracts import File
 from latentry.contracts.fields.inputs import PICTURE_PATTERN
 from latentry.errors import InvalidRequest
 
@@ -20,21 +22,27 @@ class PillowImage(Protocol):
     def save(self, fp: Any, format: str) -> None:
         """Write it into an open file."""
 
+    def getbands(self) -> tuple[str, ...]:
+        """Not used: other things than images can be saved."""
 
-# A path, the bytes of a file, an open binary file, an image of Pillow's, or an array of numpy's.
-Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | PillowImage | Array
-# The same, or a reference: an id, a data: URL or an https: URL.
-Picture: TypeAlias = Source
+
+# A path, the bytes of a file, an open binary file, an image of a job's or of Pillow's, or an array
+# of numpy's.
+Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image | PillowImage | Array
+# The same, or a reference: an uploaded file, its id, a data: URL or an https: URL.
+Picture: TypeAlias = Source | File
 
 
 def picture_bytes(source: Source) -> bytes:
-    """The file of a picture, as bytes. Raises OSError, or InvalidRequest for what is no picture."""
+    """The file of a picture, as bytes. Raises as `reference_of`."""
     match source:
         case bytes() | bytearray() | memoryview():
             return bytes(source)
         case str() | os.PathLike():
             with open(source, "rb") as file:
                 return file.read()
+        case Image():
+            return source.read()
         case PillowImage():  # before arrays: asking it for its array copies it
             into = BytesIO()
             source.save(into, format="PNG")
@@ -44,8 +52,8 @@ def picture_bytes(source: Source) -> bytes:
     read = source.read() if hasattr(source, "read") else None
     if not isinstance(read, bytes):
         raise InvalidRequest(
-            "A picture must be a path, bytes, a file opened with 'rb', an image of Pillow's or an"
-            f" array of numpy's, not {type(source).__name__}."
+            "A picture must be a path, bytes, a file opened with 'rb', an image of a job's or of"
+            f" Pillow's or an array of numpy's, not {type(source).__name__}."
         )
     return read
 
@@ -53,8 +61,10 @@ def picture_bytes(source: Source) -> bytes:
 def reference_of(picture: Picture) -> str:
     """A picture as a request names it; the service reads the format from its bytes.
 
-    Raises OSError, or InvalidRequest for what is no picture.
+    Raises OSError, what reading an image of a job's does, or InvalidRequest for what is no picture.
     """
+    if isinstance(picture, File):
+        return picture.id
     if isinstance(picture, str):
         if re.match(PICTURE_PATTERN, picture):
             return picture

@@ -350,6 +350,12 @@ def test_a_picture_that_is_not_there_is_named_as_help_names_it(latentry, gateway
     code, _, err = latentry(*command.split())
     assert code == 2
     assert f"Invalid value: {named} gone.png: there is no such file." in err
+
+
+def test_a_picture_in_base64_for_its_path_is_not_printed(latentry, gateway):
+    code, _, err = latentry("edit", "iVBORw0KGgo" * 9000)
+    assert (code, len(err) < 500) == (2, True)
+    assert "there is no such file" in err
     assert gateway.received is None
 
 

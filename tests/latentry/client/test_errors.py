@@ -56,8 +56,8 @@ def test_an_idempotency_key_that_no_header_can_have_is_refused_before_it_is_sent
     assert not fake.calls
 
 
-@pytest.mark.parametrize("id", ["", ".", ".."])
-def test_an_id_that_would_be_another_path_is_refused_before_it_is_sent(id):
+@pytest.mark.parametrize("id", ["", ".", "..", "gen_\udcff"])
+def test_an_id_that_no_path_can_have_is_refused_before_it_is_sent(id):
     fake = FakeService()
     with fake.client() as client:
         for call in (client.get, client.delete, client.cancel, client.delete_file):

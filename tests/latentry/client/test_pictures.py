@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from latentry import InvalidRequest
+from latentry import ConfigurationError, InvalidRequest
 from latentry.client.pictures import picture_bytes, reference_of
 from latentry.testing import FakeService
 
@@ -27,6 +27,33 @@ def test_an_array_is_read_by_its_order_and_not_by_its_place_in_memory():
     array = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(3, 5, 7).transpose(1, 2, 0)[::-1]
     assert not array.flags.c_contiguous
     assert np.array_equal(np.asarray(Pillow.open(io.BytesIO(picture_bytes(array)))), array)
+
+
+def test_what_the_service_gave_is_a_picture_of_the_next_request():
+    with FakeService().client() as client:
+        job = client.generate("a frog")
+        image, file = job.images[0], client.upload(job.images[0])
+        assert picture_bytes(image) == image.read() == client.download(file)
+        assert reference_of(file) == file.id
+        for picture in (image, job.outputs[0], file):
+            assert client.upscale(picture).kind == "upscale"
+            assert client.generate("a fish", image=picture).done
+        with pytest.raises(InvalidRequest, match=r"image: A picture must be .*, not Job"):
+            client.generate("a fish", image=job)
+
+
+async def test_an_image_of_an_asyncio_client_says_how_it_is_read():
+    async with FakeService().async_client() as client:
+        job = await client.generate("a frog")
+        with pytest.raises(ConfigurationError, match=r"image\.aread\(\)"):
+            await client.upscale(job.images[0])
+        assert await client.upscale(await job.images[0].aread())
+
+
+def test_keyframes_may_be_prompts():
+    with FakeService().client() as client:
+        way = client.interpolate("a frog", "a fish", 4, via=["a bird"]).request.interpolation
+        assert [one.prompt for one in (*way.via, way.to)] == ["a bird", "a fish"]
 
 
 def test_true_is_white_in_a_mask():
