@@ -13,7 +13,8 @@ from worker.engine.loop.messages import Order
 
 
 class Work(Protocol):
-    """One picture while it is being made. Its calls are made in their order, each once.
+    """One picture while it is being made. Its calls are made in their order, each once; after one
+    that raises none is made.
 
     is_done: nothing is left to make, though fewer calls were made than were foreseen.
     """

@@ -22,7 +22,6 @@ from worker.engine.captioning.words import Words
 from worker.engine.device import Device
 from worker.engine.file_state import file_state
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.job_failures import as_job_failed
 from worker.engine.loop.backend import Taken
 from worker.engine.models.loading.loading import as_configuration_error
 from worker.engine.timing import Timing
@@ -82,15 +81,14 @@ class Captioning:
 
     @torch.inference_mode()
     def make(self, call: int) -> None:
-        """Look at the picture, or make one token. Raises OutOfMemory, EngineError, …"""
+        """Look at the picture, or make one token. Raises NonFiniteOutput."""
         network, device = self._captioner.network, self._captioner.device
-        with as_job_failed():
-            if call == 0:
-                # Here, as the time that calls take is bounded: that of a large picture is long.
-                shown = prepared(self._picture, self._captioner.card.side).to(device)
-                self._seen = network.vision_model(pixel_values=shown)[0]
-            else:
-                self._add_token(network, device)
+        if call == 0:
+            # Here, as the time that calls take is bounded: that of a large picture is long.
+            shown = prepared(self._picture, self._captioner.card.side).to(device)
+            self._seen = network.vision_model(pixel_values=shown)[0]
+        else:
+            self._add_token(network, device)
 
     def _add_token(self, network: Any, device: torch.device) -> None:
         config = network.config.text_config
@@ -146,8 +144,8 @@ def open_captioner(
                 f"Its weights take {captioner.size_bytes} bytes beside {used_bytes} of upscalers;"
                 f" LATENTRY_MODEL_MEMORY_BYTES allows {budget_bytes}."
             )
-    except LatentryError as error:  # of its first caption too
-        log.error("captioner.unusable", captioner=str(folder), why=error.message)
+    except (LatentryError, torch.OutOfMemoryError) as error:  # of its first caption too
+        log.error("captioner.unusable", captioner=str(folder), why=str(error))
         return None
     log.info("captioner.loaded", captioner=captioner.card.captioner)
     return captioner
