@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from latentry.contracts import CaptionerCard, PreprocessorsCard, ResolvedBackground, UpscalerCard
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Pictures, TimedCall
 from worker.engine.loop.messages import Order
+
+
+class Call(NamedTuple):
+    """Height and width of what a call makes, and what it does, as calls of one size take different
+    times; '' for those by which a tool's pace is known.
+    """
+
+    height: int
+    width: int
+    stage: str = ""
 
 
 class Work(Protocol):
@@ -61,11 +71,8 @@ class Tool(Protocol):
         """A request of one call, by which its pace is measured."""
 
     # `request`: of its own kind, by its queue.
-    def calls(self, request: Any) -> Sequence[tuple[int, int]]:
-        """Height and width of what each call makes."""
-
-    def is_light(self, request: Any, call: int) -> bool:
-        """Whether this call takes far less time for its size than others, and is timed apart."""
+    def calls(self, request: Any) -> Sequence[Call]:
+        """In their order."""
 
     def begin(self, request: Any, picture: Pixels) -> Work:
         """Begin with RGB bytes [height, width, 3]."""

@@ -17,6 +17,7 @@ from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
 from latentry.rules.captioning import caption_calls
 from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
+from worker.engine.background.tool import Call
 from worker.engine.captioning.blip import read_blip
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
@@ -51,13 +52,9 @@ class Captioner:
         """Of its weights in memory."""
         return sum(tensor.nbytes for tensor in self.network.state_dict().values())
 
-    def calls(self, request: ResolvedCaption) -> list[tuple[int, int]]:
-        """Height and width that each call counts for."""
-        return caption_calls(request, self.card)
-
-    def is_light(self, _request: ResolvedCaption, _call: int) -> bool:
-        """None is."""
-        return False
+    def calls(self, request: ResolvedCaption) -> list[Call]:
+        """To look at the picture, and of each token."""
+        return [Call(*size) for size in caption_calls(request, self.card)]
 
     def example(self) -> ResolvedCaption:
         """A request for one token."""

@@ -2,9 +2,13 @@
 
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from latentry.contracts import ResizeMode
+from latentry.rules.resizing import Fit, fit
+from latentry.rules.upscaling import Box
 
 # As diffusers' VaeImageProcessor.
 FILTER: Final = Image.Resampling.LANCZOS
@@ -14,28 +18,52 @@ def resized(image: Image.Image, width: int, height: int, mode: ResizeMode) -> Im
     """The picture at this size in pixels; one that has it already is returned as it is."""
     if image.size == (width, height):
         return image
-    if mode is ResizeMode.STRETCH:
-        return image.resize((width, height), FILTER)
-    if mode is ResizeMode.CROP:
-        return image.resize((width, height), FILTER, box=_covering(image, width, height))
-    scale = min(width / image.width, height / image.height)
-    inner = image.resize(
-        (max(1, round(image.width * scale)), max(1, round(image.height * scale))), FILTER
-    )
-    left, top = (width - inner.width) // 2, (height - inner.height) // 2
-    return _padded(inner, width, height, left, top)
+    part = fit(image.size, (width, height), mode)
+    return _padded(image.resize(part.size, FILTER, box=part.box), width, height)
 
 
-def _covering(image: Image.Image, width: int, height: int) -> tuple[float, float, float, float]:
-    """The largest box of this shape in the middle of the picture."""
-    scale = max(width / image.width, height / image.height)
-    wide, high = min(width / scale, image.width), min(height / scale, image.height)
-    left, top = (image.width - wide) / 2, (image.height - high) / 2
-    return left, top, left + wide, top + high
+class Resizing:
+    """The same of RGB bytes [H, W, 3], a strip at a time and to the same bytes.
+
+    Pillow resizes along the width, rounds, and then along the height, each row and then each
+    column by itself. So all `rows` come first. `made`: the result, once all is done.
+    """
+
+    def __init__(self, picture: npt.NDArray[np.uint8], part: Fit) -> None:
+        self._part = part
+        self._picture = self._rows = self.made = picture
+        wide, high = part.size
+        if part.rows:
+            self._rows = self.made = np.empty((len(picture), wide, 3), np.uint8)
+        if part.columns:
+            self.made = np.empty((high, wide, 3), np.uint8)
+
+    def resize_rows(self, strip: Box) -> None:
+        """One of the fit's `rows`."""
+        rows = Image.fromarray(self._picture[strip.top : strip.bottom])
+        left, _, right, _ = self._part.box
+        box = left, 0.0, right, float(rows.height)
+        found = rows.resize((self._part.size[0], rows.height), FILTER, box=box)
+        self._rows[strip.top : strip.bottom] = np.asarray(found)
+
+    def resize_columns(self, strip: Box) -> None:
+        """One of the fit's `columns`."""
+        columns = Image.fromarray(self._rows[:, strip.left : strip.right])
+        _, top, _, bottom = self._part.box
+        box = 0.0, top, float(columns.width), bottom
+        found = columns.resize((columns.width, self._part.size[1]), FILTER, box=box)
+        self.made[:, strip.left : strip.right] = np.asarray(found)
+
+    def pad(self, width: int, height: int) -> None:
+        """To the size that was asked for, once all strips are resized."""
+        self.made = np.asarray(_padded(Image.fromarray(self.made), width, height))
 
 
-def _padded(inner: Image.Image, width: int, height: int, left: int, top: int) -> Image.Image:
+def _padded(inner: Image.Image, width: int, height: int) -> Image.Image:
     """Its edges repeated on all sides, as AUTOMATIC1111's "Resize and fill" does."""
+    if inner.size == (width, height):
+        return inner
+    left, top = (width - inner.width) // 2, (height - inner.height) // 2
     whole = Image.new(inner.mode, (width, height))
     whole.paste(inner.resize((width, height), Image.Resampling.NEAREST))
     right, bottom = left + inner.width, top + inner.height
