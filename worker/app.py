@@ -36,6 +36,7 @@ from worker.process.keepalive import Keepalive
 from worker.process.sigterm import end_on_sigterm
 from worker.publishing.publisher import Publisher
 from worker.saving import Saving
+from worker.starting import Starting
 from worker.stepping import Stepping
 
 log = structlog.get_logger()
@@ -45,9 +46,11 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     """Load the models, test them, and serve until SIGTERM."""
     compute = _compute_thread()
     end_on_sigterm(partial(forget_own, settings.data_dir / ATTEMPTS))  # until Celery takes over
-    opened = open_all(settings, keepalive, compute, open_backend)
+    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+    starting = Starting(settings, name)
+    opened = open_all(settings, keepalive, compute, open_backend, starting)
     inbox = Inbox()
-    loop, reporter = _wire(settings, keepalive, compute, opened, inbox)
+    loop, reporter = _wire(settings, keepalive, compute, opened, inbox, name)
     models = reporter.heartbeat.models
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
@@ -64,6 +67,7 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
 
     @signals.worker_ready.connect(weak=False)
     def begin(sender: Any, **_: Any) -> None:
+        starting.stop()
         reporter.start()
         opened.adapters.start()
         watcher.start(lambda model: tasks.listen_to(sender, broker_queue(settings, model)))
@@ -99,9 +103,13 @@ def _serve(app: Celery, queues: list[str]) -> None:
 
 
 def _wire(
-    settings: Settings, keepalive: Keepalive, compute: Executor, opened: Opened, inbox: Inbox
+    settings: Settings,
+    keepalive: Keepalive,
+    compute: Executor,
+    opened: Opened,
+    inbox: Inbox,
+    name: str,
 ) -> tuple[WorkerLoop, Reporter]:
-    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     backend, metrics = opened.backend, opened.metrics
     ledger = Ledger.open(settings)
     reporter = _reporter(settings, ledger, inbox, name, opened)
