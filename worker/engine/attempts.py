@@ -26,8 +26,9 @@ class Attempts:
     Of a GPU's context that is lost, a segmentation fault or the system's out-of-memory killer no
     process can tell, and the next one would die of the same file. A note is a file that its process
     keeps locked: one that is not is of a process that died. Its name begins with how many rounds
-    were fatal when that began: all whom one event ends (a container's end) are one death; and with
-    the machine's boot: the last round of an earlier one is no death, as the reboot ended it.
+    were fatal when that began: all whom one event ends (a container's end) are one death. Then
+    comes the machine's boot, until another process has seen it dead: one that nobody saw dead
+    before the next boot was ended by that.
     `fatal`: what a process does not go on after. `machine`: device and software, on another one of
     which a file may well load. `boot`: an id of this boot. Without a folder nothing is noted.
     """
