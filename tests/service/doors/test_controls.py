@@ -17,9 +17,9 @@ CARD = PreprocessorsCard(
 @pytest.fixture
 def preprocessors(worker: FakeWorker) -> None:
     """A live worker that lacks one of them."""
-    worker.ledger.run(commands.register_model(CARD))
     worker.queues = ["shapes", CARD.queue]
     worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+    worker.ledger.run(commands.register_model(CARD))
 
 
 async def post(client, **body):
