@@ -12,7 +12,7 @@ from latentry.rules.resizing import Fit, fit
 from latentry.rules.upscaling import MAX_SIDE_PX, Box, strips
 
 
-class Stage(StrEnum):
+class Operation(StrEnum):
     """What a call does: calls of one size take different times."""
 
     ROWS = auto()
@@ -28,7 +28,7 @@ class Stage(StrEnum):
 class ControlCall:
     """One call, and the strip that it is for."""
 
-    stage: Stage
+    operation: Operation
     box: Box
 
 
@@ -70,24 +70,24 @@ def control_calls(request: ResolvedControl) -> list[ControlCall]:
     if not (width * height and is_known(request.image)):
         return []
     part, whole = fit_of(request), Box(0, 0, width, height)
-    found = [ControlCall(Stage.ROWS, strip) for strip in part.rows]
-    found += [ControlCall(Stage.COLUMNS, strip) for strip in part.columns]
+    found = [ControlCall(Operation.ROWS, strip) for strip in part.rows]
+    found += [ControlCall(Operation.COLUMNS, strip) for strip in part.columns]
     if part.size != request.final_size:
-        found.append(ControlCall(Stage.PAD, whole))
+        found.append(ControlCall(Operation.PAD, whole))
     match request.preprocess:
         case Preprocess.CANNY:
-            found += [ControlCall(Stage.EDGES, strip) for strip in strips(width, height)]
-            found.append(ControlCall(Stage.CONNECT, whole))
+            found += [ControlCall(Operation.EDGES, strip) for strip in strips(width, height)]
+            found.append(ControlCall(Operation.CONNECT, whole))
         case Preprocess.INVERT:
-            found.append(ControlCall(Stage.INVERT, whole))
-    return found or [ControlCall(Stage.NOTHING, whole)]
+            found.append(ControlCall(Operation.INVERT, whole))
+    return found or [ControlCall(Operation.NOTHING, whole)]
 
 
 def price_control(request: ResolvedControl, card: PreprocessorsCard) -> Price:
     """Its cost by the pixels that its calls make; their pace is that of looking for edges."""
     calls = control_calls(request)
     megapixels = sum(one.box.area for one in calls) / 1e6
-    searched = sum(one.box.area for one in calls if one.stage is Stage.EDGES) / 1e6
+    searched = sum(one.box.area for one in calls if one.operation is Operation.EDGES) / 1e6
     work = searched + LIGHT * (megapixels - searched)
     pace = card.pace
     each_s = pace.step_megapixel_s if pace else NOMINAL_STEP_MEGAPIXEL_S

@@ -37,7 +37,7 @@ class Fit:
 
 def fit(of: Size, to: Size, mode: ResizeMode) -> Fit:
     """A picture of one size at another; with `pad` it may be smaller than that."""
-    box = (0.0, 0.0, *map(float, of))
+    box = 0.0, 0.0, float(of[0]), float(of[1])
     match mode:
         case ResizeMode.STRETCH:
             return Fit(of, box, to)

@@ -92,8 +92,8 @@ class Costs:
         seen = [(rows, s) for rows, s in curve.measured.items() if rows <= cap]
         if seen:
             return min(seen, key=lambda one: one[1] / one[0])
-        own = key.model, key.stage
-        was_called = any((one.model, one.stage) == own for one in self._curves)
+        own = key.model, key.operation
+        was_called = any((one.model, one.operation) == own for one in self._curves)
         return (LONE_ROWS, self.seconds(key, LONE_ROWS)) if was_called else None
 
     def unasked_s(self, key: BatchKey) -> float:
@@ -158,11 +158,11 @@ class Costs:
 
         Those of the background are like those of their own tool that do the same, and no others.
         """
-        own = (key.model, key.stage) if key.background else None
+        own = (key.model, key.operation) if key.background else None
         alike = [
             one
             for one in self._curves
-            if one.background == key.background and own in (None, (one.model, one.stage))
+            if one.background == key.background and own in (None, (one.model, one.operation))
         ]
 
         def distance(one: BatchKey) -> tuple[bool, bool, bool, bool, float]:

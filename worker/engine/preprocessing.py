@@ -6,7 +6,7 @@ from typing import Final
 
 
 from latentry.contracts import InputFile, Preprocess, PreprocessorsCard, ResolvedControl
-from latentry.rules.preprocessing import Stage, control_calls, fit_of
+from latentry.rules.preprocessing import Operation, control_calls, fit_of
 from worker.engine.background.clock import Clock
 from worker.engine.background.profile import profile_id
 from worker.engine.background.tool import Call
@@ -41,7 +41,7 @@ class Preprocessors:
     def calls(self, request: ResolvedControl) -> list[Call]:
         """Their pace is that of looking for edges, beside which all others do little."""
         return [
-            Call(*one.box.size, "" if one.stage is Stage.EDGES else one.stage)
+            Call(*one.box.size, "" if one.operation is Operation.EDGES else one.operation)
             for one in control_calls(request)
         ]
 
@@ -68,20 +68,20 @@ class Preprocessing:
     def make(self, call: int) -> None:
         """Make one call."""
         one = self._calls[call]
-        match one.stage:
-            case Stage.ROWS:
+        match one.operation:
+            case Operation.ROWS:
                 self._resizing.resize_rows(one.box)
-            case Stage.COLUMNS:
+            case Operation.COLUMNS:
                 self._resizing.resize_columns(one.box)
-            case Stage.PAD:
+            case Operation.PAD:
                 self._resizing.pad(*self._request.final_size)
-            case Stage.INVERT:
+            case Operation.INVERT:
                 self._found = 255 - self._resizing.made
-            case Stage.EDGES:
+            case Operation.EDGES:
                 rows = one.box.top, one.box.bottom
                 found = ridges(self._resizing.made, *rows, *self._request.thresholds)
                 self._edges.add(*found)
-            case Stage.CONNECT:
+            case Operation.CONNECT:
                 self._found = self._edges.picture()
 
     def take(self) -> Taken:

@@ -12,7 +12,7 @@ from latentry.contracts import (
 from latentry.contracts.catalogue.models import Pace
 from latentry.errors import ImageTooLarge, UnsupportedField
 from latentry.rules.preprocessing import (
-    Stage,
+    Operation,
     control_calls,
     price_control,
     refuse_impossible_control,
@@ -54,7 +54,7 @@ def test_of_a_picture_whose_size_is_not_known_nothing_is() -> None:
 
 
 def calls(request: ResolvedControl) -> list[tuple[str, tuple[int, int]]]:
-    return [(one.stage, one.box.size) for one in control_calls(request)]
+    return [(one.operation, one.box.size) for one in control_calls(request)]
 
 
 def test_edges_take_a_call_for_each_strip_and_one_that_connects_them() -> None:
@@ -84,7 +84,7 @@ def test_no_call_of_any_picture_is_larger_than_its_strip(mode) -> None:
     for of in ((4096, 4096), (16_383, 1000), (1000, 16_383), (1, 16_383)):
         for size in ((2048, 2048), (16_383, 256), (256, 16_383), (1, 1)):
             request = control(*size, of=of, preprocess="none", resize_mode=mode)
-            strips = [one for one in control_calls(request) if one.stage is not Stage.PAD]
+            strips = [one for one in control_calls(request) if one.operation is not Operation.PAD]
             assert max(one.box.area for one in strips) <= STRIP_PIXELS + 16_383
 
 

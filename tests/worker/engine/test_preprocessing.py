@@ -123,10 +123,10 @@ def test_calls_that_do_different_things_are_told_apart_whatever_their_size() -> 
     ):
         trajectory, _ = background.begin(one, background.plan(one))
         calls = control_calls(one.request)
-        stages = {call.stage: key.stage for call, key in zip(calls, trajectory.keys, strict=True)}
-        assert stages == {stage: "" if stage == "edges" else stage for stage in stages}
+        operations = {call.operation: key.operation for call, key in zip(calls, trajectory.keys, strict=True)}
+        assert operations == {operation: "" if operation == "edges" else operation for operation in operations}
     costs = Costs()
-    edges, rows = (replace(trajectory.key, stage=stage) for stage in ("", "rows"))
+    edges, rows = (replace(trajectory.key, operation=operation) for operation in ("", "rows"))
     for _ in range(2):
         costs.observe(rows, 1, 9.0)
     assert costs.cheapest(edges) is None, "nothing is known of them so far"

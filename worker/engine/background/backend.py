@@ -71,7 +71,7 @@ class Background:
         request, tool = self._asked(order)
         with as_job_failed():
             keys = _keys(request, tool)
-        return Plan(next((key for key in keys if not key.stage), keys[0]), rows=1)
+        return Plan(next((key for key in keys if not key.operation), keys[0]), rows=1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[BackgroundTrajectory, list[JobWarning]]:
         """From the start: what is made is not in any checkpoint, which would be as large."""
@@ -129,8 +129,8 @@ def _keys(request: ResolvedBackground, tool: Tool) -> list[BatchKey]:
     """The key of each call, by the pixels it makes; always alone, so that its bits are equal."""
     beside = BatchKey(tool.card.queue, height=0, width=0, chunks=0, bucket=1, background=True)
     return [
-        replace(beside, height=height, width=width, stage=stage)
-        for height, width, stage in tool.calls(request)
+        replace(beside, height=height, width=width, operation=operation)
+        for height, width, operation in tool.calls(request)
     ]
 
 

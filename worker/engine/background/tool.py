@@ -19,7 +19,7 @@ class Call(NamedTuple):
 
     height: int
     width: int
-    stage: str = ""
+    operation: str = ""
 
 
 class Work(Protocol):

@@ -29,8 +29,11 @@ class Resizing:
     column by itself. So all `rows` come first. `made`: the result, once all is done.
     """
 
-    def __init__(self, picture: npt.NDArray[np.uint8], part: Fit) -> None:
+    def __init__(
+        self, picture: npt.NDArray[np.uint8], part: Fit, by: Image.Resampling = FILTER
+    ) -> None:
         self._part = part
+        self._by = by
         self._picture = self._rows = self.made = picture
         wide, high = part.size
         if part.rows:
@@ -43,7 +46,7 @@ class Resizing:
         rows = Image.fromarray(self._picture[strip.top : strip.bottom])
         left, _, right, _ = self._part.box
         box = left, 0.0, right, float(rows.height)
-        found = rows.resize((self._part.size[0], rows.height), FILTER, box=box)
+        found = rows.resize((self._part.size[0], rows.height), self._by, box=box)
         self._rows[strip.top : strip.bottom] = np.asarray(found)
 
     def resize_columns(self, strip: Box) -> None:
@@ -51,7 +54,7 @@ class Resizing:
         columns = Image.fromarray(self._rows[:, strip.left : strip.right])
         _, top, _, bottom = self._part.box
         box = 0.0, top, float(columns.width), bottom
-        found = columns.resize((columns.width, self._part.size[1]), FILTER, box=box)
+        found = columns.resize((columns.width, self._part.size[1]), self._by, box=box)
         self.made[:, strip.left : strip.right] = np.asarray(found)
 
     def pad(self, width: int, height: int) -> None:
