@@ -21,12 +21,13 @@ if math.abs(now - last) > gap then
   end
 end
 
+-- Jobs whose records cannot be read, which must not keep all others from being swept; and whether what runs
+-- is counted as it is.
+local broken, is_counted = {}, true
+
 local function due(set)
   return redis.call('ZRANGEBYSCORE', key(set), '-inf', now, 'LIMIT', 0, batch)
 end
-
--- A job whose record cannot be read must not keep all others from being swept.
-local broken, is_counted = {}, true
 
 -- The same, without jobs whose record is gone (evicted, or removed by hand).
 local function overdue(set)

@@ -126,7 +126,7 @@ def test_a_large_picture_is_resized_in_calls_whose_time_is_bounded(captioner, mo
         shown.append(inputs["pixel_values"])
         return [torch.zeros(1, 1, 32)]
 
-    monkeypatch.setattr(captioner.network, "vision_model", look)
+    monkeypatch.setattr(captioner.network.vision_model, "forward", look)
     work = captioner.begin(request, large)
     for number, call in enumerate(calls[:-1]):
         assert not shown
