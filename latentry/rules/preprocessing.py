@@ -8,7 +8,7 @@ from latentry.contracts import InputFile, Preprocess, PreprocessorsCard, Resolve
 from latentry.errors import ImageTooLarge
 from latentry.rules.limits.outputs import refuse_impossible_output
 from latentry.rules.pricing import NOMINAL_STEP_MEGAPIXEL_S, Price
-from latentry.rules.resizing import Fit, fit
+from latentry.rules.resizing import Fit, Strip, fit
 from latentry.rules.upscaling import MAX_SIDE_PX, Box, strips
 
 
@@ -23,6 +23,11 @@ class Operation(StrEnum):
     CONNECT = auto()
     NOTHING = auto()
 
+    @classmethod
+    def of(cls, strip: Strip) -> "Operation":
+        """Of a strip that is resized."""
+        return cls.ROWS if strip.is_of_rows else cls.COLUMNS
+
 
 @dataclass(frozen=True, slots=True)
 class ControlCall:
@@ -30,6 +35,7 @@ class ControlCall:
 
     operation: Operation
     box: Box
+    resized: Strip | None = None
 
 
 # What a call takes that does not look for edges, of one that does and has as many pixels.
@@ -62,16 +68,15 @@ def fit_of(request: ResolvedControl) -> Fit:
 
 
 def control_calls(request: ResolvedControl) -> list[ControlCall]:
-    """The picture is resized, in strips of its rows and then of its columns; it is inverted, or
-    edges are looked for in strips, and all strips connected. At least one call, but none while its
-    size is not known.
+    """The picture is resized, in strips of its rows and of its columns; it is inverted, or edges
+    are looked for in strips, and all strips connected. At least one call, but none while its size
+    is not known.
     """
     width, height = request.final_size
     if not (width * height and is_known(request.image)):
         return []
     part, whole = fit_of(request), Box(0, 0, width, height)
-    found = [ControlCall(Operation.ROWS, strip) for strip in part.rows]
-    found += [ControlCall(Operation.COLUMNS, strip) for strip in part.columns]
+    found = [ControlCall(Operation.of(strip), strip.box, strip) for strip in part.strips]
     if part.size != request.final_size:
         found.append(ControlCall(Operation.PAD, whole))
     match request.preprocess:

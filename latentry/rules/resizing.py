@@ -1,4 +1,4 @@
-"""How a picture comes to another size: which part of it is shown, how large, in which strips. Pure."""
+"""How a picture comes to another size: which part of it, how large, and in which strips. Pure."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,6 +10,17 @@ Size: TypeAlias = tuple[int, int]  # width and height, in pixels
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """Rows that get the new width, or columns that get the new height.
+
+    The box is as large as what is read of them, or made, whichever is larger.
+    """
+
+    is_of_rows: bool
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
     """The part `box` of a picture of size `of`, at `size`; box: left, top, right, bottom."""
 
@@ -18,21 +29,32 @@ class Fit:
     size: Size
 
     @property
-    def rows(self) -> list[Box]:
-        """Strips of the picture's rows, as wide as they are or become; none if that is the same."""
-        (width, height), wide = self.of, self.size[0]
-        if (self.box[0], self.box[2], wide) == (0, width, width):
-            return []
-        return strips(max(width, wide), height)
+    def passes(self) -> list[bool]:
+        """Whether of rows, or of columns, in their order: none that would change nothing.
+
+        Levels are rounded between them, so the order counts. It is that of Pillow 13.
+        """
+        (width, height), (wide, high) = self.of, self.size
+        needs_rows = (self.box[0], self.box[2], wide) != (0, width, width)
+        needs_columns = (self.box[1], self.box[3], high) != (0, height, height)
+        columns_first = high < height and height - high > 2 * (width - wide)
+        order = [False, True] if columns_first else [True, False]
+        return [of_rows for of_rows in order if (needs_rows if of_rows else needs_columns)]
 
     @property
-    def columns(self) -> list[Box]:
-        """Strips of the columns of what has its width by then, likewise."""
-        height, (wide, high) = self.of[1], self.size
-        if (self.box[1], self.box[3], high) == (0, height, height):
-            return []
-        turned = strips(max(height, high), wide)
-        return [Box(one.top, 0, one.bottom, one.right) for one in turned]
+    def strips(self) -> list[Strip]:
+        """What is resized one after the other, pass by pass."""
+        (width, height), (wide, high) = self.of, self.size
+        found: list[Strip] = []
+        for is_of_rows in self.passes:
+            if is_of_rows:
+                found += [Strip(True, box) for box in strips(max(width, wide), height)]
+                width = wide
+            else:
+                turned = strips(max(height, high), width)
+                found += [Strip(False, Box(at.top, 0, at.bottom, at.right)) for at in turned]
+                height = high
+        return found
 
 
 def fit(of: Size, to: Size, mode: ResizeMode) -> Fit:

@@ -121,7 +121,9 @@ def test_it_says_all_that_settings_and_folders_name(
     starting.begin(["found"])
     until(lambda: ledger.client.exists(f"{ledger.root}:servers:caption/captioner"))
     starting.stop()
-    known = {name.partition(":servers:")[2] for name in ledger.client.keys(f"{ledger.root}:servers:*")}
+    known = {
+        name.partition(":servers:")[2] for name in ledger.client.keys(f"{ledger.root}:servers:*")
+    }
     assert known == {
         "sd15", "a", "found", "upscaler/4x", "upscaler/own", "upscaler/none", "caption/captioner",
     }  # fmt: skip

@@ -16,17 +16,19 @@ def as_job_failed() -> Iterator[None]:
     """Raise whatever a library raises as a JobFailed, except what leaves the device unusable."""
     try:
         yield
-    except (LatentryError, *_of_torch("AcceleratorError")):
-        # After any other CUDA error every later call fails too: the process ends with code 70.
+    except LatentryError:
         raise
-    except (MemoryError, *_of_torch("OutOfMemoryError")) as error:
-        raise OutOfMemory from error
     except Exception as error:
+        if _is_torchs(error, "AcceleratorError"):
+            # After any other CUDA error every later call fails too: the process ends with code 70.
+            raise
+        if isinstance(error, MemoryError) or _is_torchs(error, "OutOfMemoryError"):
+            raise OutOfMemory from error
         log.exception("engine.call_failed")
         raise EngineError(f"The engine failed on this picture ({type(error).__name__}).") from error
 
 
-def _of_torch(name: str) -> tuple[type[Exception], ...]:
-    """An error of torch's: what is not imported has raised none, and a simulation has no torch."""
+def _is_torchs(error: Exception, name: str) -> bool:
+    """What is not imported has raised nothing, and a simulation has no torch."""
     torch = sys.modules.get("torch")
-    return () if torch is None else (getattr(torch, name),)
+    return torch is not None and isinstance(error, getattr(torch, name))

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-
 from latentry.contracts import InputFile, Preprocess, PreprocessorsCard, ResolvedControl
 from latentry.rules.preprocessing import Operation, control_calls, fit_of
 from worker.engine.background.clock import Clock
@@ -68,11 +67,9 @@ class Preprocessing:
     def make(self, call: int) -> None:
         """Make one call."""
         one = self._calls[call]
+        if one.resized is not None:
+            self._resizing.resize(one.resized)
         match one.operation:
-            case Operation.ROWS:
-                self._resizing.resize_rows(one.box)
-            case Operation.COLUMNS:
-                self._resizing.resize_columns(one.box)
             case Operation.PAD:
                 self._resizing.pad(*self._request.final_size)
             case Operation.INVERT:

@@ -4,17 +4,38 @@ import time
 
 import pytest
 
-from latentry.contracts import CaptionerCard, JobStatus, UpscalerCard
+from latentry.contracts import (
+    CaptionerCard,
+    InputFile,
+    JobStatus,
+    ResolvedCaption,
+    ResolvedUpscale,
+    UpscalerCard,
+)
 from latentry.errors import ModelGone
-from latentry.ledger import JobRef, Lease, Ledger, commands
+from latentry.ledger import JobRef, Lease, Ledger, commands, files
 from tests.latentry.ledger.audit import audit
 from tests.latentry.ledger.factory import card, new_job
 from worker.claims.catalogue.served_cards import WITHDRAW_S
 from worker.process.watchdog import BOOT_S
 
+FILE = files.FileRef("default", "file_" + "1" * 32)
+PICTURE = InputFile(file=FILE.id, pixel_sha256="1", width=8, height=8)
+BESIDE = {
+    "captioner": CaptionerCard(captioner="blip", side=384),
+    "upscaler": UpscalerCard(
+        id="4x", architecture="ESRGAN", scale=4, default_scale=4, created=0, tile=160
+    ),
+}
+ASKED = {
+    BESIDE["captioner"].queue: ResolvedCaption(image=PICTURE, max_tokens=4),
+    BESIDE["upscaler"].queue: ResolvedUpscale(image=PICTURE, scale=4, upscaler="4x"),
+}
+
 
 def create(ledger: Ledger, model: str = "shapes") -> JobRef:
-    return ledger.run(commands.create(new_job(model=model), max_queued=1000)).ref
+    job = new_job(request=ASKED[model]) if model in ASKED else new_job(model=model)
+    return ledger.run(commands.create(job, max_queued=1000)).ref
 
 
 def state(ledger: Ledger, ref: JobRef) -> tuple[JobStatus, str]:
@@ -156,22 +177,16 @@ def test_a_record_that_makes_no_sense_ends_and_keeps_no_other_from_ending(ledger
     assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
 
 
-BESIDE = {
-    "captioner": CaptionerCard(captioner="blip", side=384),
-    "upscaler": UpscalerCard(
-        id="4x", architecture="ESRGAN", scale=4, default_scale=4, created=0, tile=160
-    ),
-}
-
-
 @pytest.fixture(params=BESIDE)
-def beside(request, ledger: Ledger) -> str:
+def beside(request: pytest.FixtureRequest, ledger: Ledger) -> str:
     """The queue of what one worker has beside models and another has not."""
     card_ = BESIDE[request.param]
     ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=60))
     ledger.run(commands.heartbeat("w2", ["shapes", card_.queue], ttl_s=60))
     ledger.run(commands.register_model(card_))
+    new = files.NewFile(FILE, 1, "0" * 64, 8, 8)
+    ledger.run(files.keep(new, ttl_ms=60_000, max_files=9, max_bytes=9))
     return card_.queue
 
 

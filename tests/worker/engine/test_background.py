@@ -70,10 +70,10 @@ def upscale(job: str, id: str) -> BackgroundOrder:
 def engine(*tools) -> Engine:
     clock = WallClock()
     background = Background(tools, clock.now)
-    simulated = Simulated({"epsilon": Charge(0.0, 0.0, area=64)}, clock)
-    return Engine(BackendRouter({"epsilon": simulated} | {
-        one.card.queue: background for one in tools
-    }))
+    simulated = Simulated({"epsilon": Charge(0.001, 0.001, area=64)}, clock)
+    return Engine(
+        BackendRouter({"epsilon": simulated} | {one.card.queue: background for one in tools})
+    )
 
 
 def ends(running: Engine) -> dict[str, Event]:
@@ -100,7 +100,9 @@ def test_it_ends_that_job_with_a_code_and_the_worker_goes_on(method, error, code
     running.submit(tiny.order("image", model="epsilon", num_inference_steps=3))
     found = ends(running)
     assert {job: type(one) for job, one in found.items()} == {
-        "bad": Failed, "good": Done, "image": Done,
+        "bad": Failed,
+        "good": Done,
+        "image": Done,
     }
     assert found["bad"].error.code == code
     assert failing.made == ([] if method in ("calls", "begin") else [0]), "no call is made twice"
@@ -120,7 +122,9 @@ def test_so_do_the_tools_that_are_always_there(tool, monkeypatch) -> None:
     running = engine(Lanczos(), Preprocessors())
     good, bad = {
         "lanczos": (upscale("good", "lanczos"), upscale("bad", "lanczos")),
-        "controls": (control(picture(), "good", width=96), control(picture(), "bad", width=96)),
+        "controls": tuple(
+            control(picture(), job, preprocess="canny", width=96) for job in ("good", "bad")
+        ),
     }[tool]
 
     def refuse(*_args, **_options):

@@ -113,7 +113,7 @@ def test_its_pace_is_that_of_looking_for_edges_whatever_else_is_made(monkeypatch
 
 
 def test_calls_that_do_different_things_are_told_apart_whatever_their_size() -> None:
-    """To resize a large picture takes long, to leave it as it is nothing: one would hide the other."""
+    """To resize one takes long, and to leave it as it is nothing: one would hide the other."""
     background = Background([Preprocessors()])
     small, large = picture(64, 32), picture(512, 512)
     for one in (
@@ -123,8 +123,12 @@ def test_calls_that_do_different_things_are_told_apart_whatever_their_size() -> 
     ):
         trajectory, _ = background.begin(one, background.plan(one))
         calls = control_calls(one.request)
-        operations = {call.operation: key.operation for call, key in zip(calls, trajectory.keys, strict=True)}
-        assert operations == {operation: "" if operation == "edges" else operation for operation in operations}
+        operations = {
+            call.operation: key.operation for call, key in zip(calls, trajectory.keys, strict=True)
+        }
+        assert operations == {
+            operation: "" if operation == "edges" else operation for operation in operations
+        }
     costs = Costs()
     edges, rows = (replace(trajectory.key, operation=operation) for operation in ("", "rows"))
     for _ in range(2):

@@ -15,6 +15,7 @@ from latentry.contracts import CaptionerCard, InputFile, ResizeMode, ResolvedCap
 from latentry.contracts.background.captions import MAX_TOKENS
 from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
 from latentry.rules.captioning import caption_calls
+from latentry.rules.preprocessing import Operation
 from latentry.rules.resizing import Fit, fit
 from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
@@ -58,9 +59,8 @@ class Captioner:
     def calls(self, request: ResolvedCaption) -> list[Call]:
         """To resize the picture, to look at it, and of each token."""
         part = self.part(request.image.width, request.image.height)
-        rows = [Call(*strip.size, "rows") for strip in part.rows]
-        columns = [Call(*strip.size, "columns") for strip in part.columns]
-        return [*rows, *columns, *(Call(*size) for size in caption_calls(request, self.card))]
+        resizing = [Call(*one.box.size, Operation.of(one)) for one in part.strips]
+        return [*resizing, *(Call(*size) for size in caption_calls(request, self.card))]
 
     def part(self, width: int, height: int) -> Fit:
         """All of a picture, as the square that the network sees."""
@@ -84,11 +84,7 @@ class Captioning:
         self._captioner = captioner
         part = captioner.part(picture.shape[1], picture.shape[0])
         self._resizing = Resizing(picture, part, _FILTER)
-        # A large picture takes long, and the time that calls take is bounded.
-        self._strips = [
-            *(partial(self._resizing.resize_rows, strip) for strip in part.rows),
-            *(partial(self._resizing.resize_columns, strip) for strip in part.columns),
-        ]
+        self._strips = part.strips  # a large picture takes long, and calls are to be short
         self._seen: Any = None
         self._tokens: list[int] = []
         self.is_done = False
@@ -98,7 +94,7 @@ class Captioning:
         """Resize a strip, look at the picture, or make one token. Raises NonFiniteOutput."""
         network, device = self._captioner.network, self._captioner.device
         if call < len(self._strips):
-            self._strips[call]()
+            self._resizing.resize(self._strips[call])
         elif self._seen is None:
             shown = prepared(self._resizing.made, self._captioner.card.side).to(device)
             self._seen = network.vision_model(pixel_values=shown)[0]

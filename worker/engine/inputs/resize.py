@@ -1,15 +1,15 @@
 """A picture of any size at the size that is drawn."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from latentry.contracts import ResizeMode
-from latentry.rules.resizing import Fit, fit
-from latentry.rules.upscaling import Box
+from latentry.rules.resizing import Fit, Strip, fit
 
+_Pixels: TypeAlias = npt.NDArray[np.uint8]  # RGB bytes [H, W, 3]
 # As diffusers' VaeImageProcessor.
 FILTER: Final = Image.Resampling.LANCZOS
 
@@ -22,44 +22,53 @@ def resized(image: Image.Image, width: int, height: int, mode: ResizeMode) -> Im
     return _padded(image.resize(part.size, FILTER, box=part.box), width, height)
 
 
-class Resizing:
-    """The same of RGB bytes [H, W, 3], a strip at a time and to the same bytes.
+def resized_in_strips(picture: _Pixels, width: int, height: int, mode: ResizeMode) -> _Pixels:
+    """The same, as `Resizing` makes it, whatever the version of Pillow."""
+    part = fit((picture.shape[1], picture.shape[0]), (width, height), mode)
+    resizing = Resizing(picture, part)
+    for strip in part.strips:
+        resizing.resize(strip)
+    resizing.pad(width, height)
+    return resizing.made
 
-    Pillow resizes along the width, rounds, and then along the height, each row and then each
-    column by itself. So all `rows` come first. `made`: the result, once all is done.
+
+class Resizing:
+    """A picture at another size, a strip at a time.
+
+    Of each row, and then of each column, Pillow makes the same alone as beside others. `made`: the
+    result, once all of the fit's strips are resized.
     """
 
-    def __init__(
-        self, picture: npt.NDArray[np.uint8], part: Fit, by: Image.Resampling = FILTER
-    ) -> None:
+    def __init__(self, picture: _Pixels, part: Fit, by: Image.Resampling = FILTER) -> None:
         self._part = part
         self._by = by
-        self._picture = self._rows = self.made = picture
+        self._passes: dict[bool, tuple[_Pixels, _Pixels]] = {}
+        self.made = picture
         wide, high = part.size
-        if part.rows:
-            self._rows = self.made = np.empty((len(picture), wide, 3), np.uint8)
-        if part.columns:
-            self.made = np.empty((high, wide, 3), np.uint8)
+        for is_of_rows in part.passes:
+            height, width = self.made.shape[:2]
+            shape = (height, wide, 3) if is_of_rows else (high, width, 3)
+            self._passes[is_of_rows] = self.made, np.empty(shape, np.uint8)
+            self.made = self._passes[is_of_rows][1]
 
-    def resize_rows(self, strip: Box) -> None:
-        """One of the fit's `rows`."""
-        rows = Image.fromarray(self._picture[strip.top : strip.bottom])
-        left, _, right, _ = self._part.box
-        box = left, 0.0, right, float(rows.height)
-        found = rows.resize((self._part.size[0], rows.height), self._by, box=box)
-        self._rows[strip.top : strip.bottom] = np.asarray(found)
-
-    def resize_columns(self, strip: Box) -> None:
-        """One of the fit's `columns`."""
-        columns = Image.fromarray(self._rows[:, strip.left : strip.right])
-        _, top, _, bottom = self._part.box
-        box = 0.0, top, float(columns.width), bottom
-        found = columns.resize((columns.width, self._part.size[1]), self._by, box=box)
-        self.made[:, strip.left : strip.right] = np.asarray(found)
+    def resize(self, strip: Strip) -> None:
+        """The next strip."""
+        before, after = self._passes[strip.is_of_rows]
+        left, top, right, bottom = self._part.box
+        if strip.is_of_rows:
+            at = np.s_[strip.box.top : strip.box.bottom, :]
+            one = Image.fromarray(before[at])
+            size, box = (self._part.size[0], one.height), (left, 0.0, right, float(one.height))
+        else:
+            at = np.s_[:, strip.box.left : strip.box.right]
+            one = Image.fromarray(before[at])
+            size, box = (one.width, self._part.size[1]), (0.0, top, float(one.width), bottom)
+        after[at] = np.asarray(one.resize(size, self._by, box=box))
 
     def pad(self, width: int, height: int) -> None:
-        """To the size that was asked for, once all strips are resized."""
-        self.made = np.asarray(_padded(Image.fromarray(self.made), width, height))
+        """To the size that was asked for, if it is another one."""
+        if self._part.size != (width, height):
+            self.made = np.asarray(_padded(Image.fromarray(self.made), width, height))
 
 
 def _padded(inner: Image.Image, width: int, height: int) -> Image.Image:
