@@ -27,7 +27,6 @@ from worker.publishing.clip import with_clips
 from worker.publishing.signing import Signing, open_signing
 from worker.safety.judge import Judge
 from worker.safety.opening import open_classifier, with_labels
-from worker.starting import Starting
 
 log = structlog.get_logger()
 
@@ -55,11 +54,7 @@ class Opened:
 
 
 def open_all(
-    settings: Settings,
-    keepalive: Keepalive,
-    compute: Executor,
-    open_backend: OpenBackend,
-    starting: Starting,
+    settings: Settings, keepalive: Keepalive, compute: Executor, open_backend: OpenBackend
 ) -> Opened:
     """Open everything. Raises SystemExit with a status if something cannot be used, or not now."""
     metrics = Metrics()
@@ -67,7 +62,6 @@ def open_all(
         inspection.inspect(settings)  # before the models, which take minutes
         models = model_files(settings)
         in_folders = models.open()
-        starting.begin(in_folders)
         backend, cards = compute.submit(open_backend, settings, keepalive, in_folders).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)

@@ -1,9 +1,10 @@
 """A worker that starts says which models it will have: until then nobody ends the jobs of these."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 
 import structlog
 
@@ -13,10 +14,12 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
 from worker.process.exit_on_failure import critical_thread
+from worker.process.keepalive import Keepalive
 
 log = structlog.get_logger()
 
 EVERY_S: Final = 60.0
+T = TypeVar("T")
 
 
 class Starting:
@@ -29,6 +32,19 @@ class Starting:
         self._queues: list[str] = []
         self._ended = threading.Event()
         self._thread = critical_thread("starting", self._run)
+
+    def before(
+        self, open_backend: Callable[[Settings, Keepalive, Mapping[str, Path]], T]
+    ) -> Callable[[Settings, Keepalive, Mapping[str, Path]], T]:
+        """The same, after it has begun to say so."""
+
+        def begin_and_open(
+            settings: Settings, keepalive: Keepalive, in_folders: Mapping[str, Path]
+        ) -> T:
+            self.begin(in_folders)
+            return open_backend(settings, keepalive, in_folders)
+
+        return begin_and_open
 
     def begin(self, in_folders: Iterable[str] = ()) -> None:
         """What settings name, and these models. Raises ConfigurationError."""
