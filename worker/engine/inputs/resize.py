@@ -55,13 +55,11 @@ class Resizing:
         """The next strip."""
         before, after = self._passes[strip.is_of_rows]
         left, top, right, bottom = self._part.box
+        at = np.s_[strip.box.top : strip.box.bottom, strip.box.left : strip.box.right]
+        one = Image.fromarray(before[at])  # the box is as large as before and after are
         if strip.is_of_rows:
-            at = np.s_[strip.box.top : strip.box.bottom, :]
-            one = Image.fromarray(before[at])
             size, box = (self._part.size[0], one.height), (left, 0.0, right, float(one.height))
         else:
-            at = np.s_[:, strip.box.left : strip.box.right]
-            one = Image.fromarray(before[at])
             size, box = (one.width, self._part.size[1]), (0.0, top, float(one.width), bottom)
         after[at] = np.asarray(one.resize(size, self._by, box=box))
 
