@@ -39,6 +39,7 @@ from latentry.ledger.commands.worker import (
     report_progress,
     save_checkpoint,
     settle,
+    starting,
     withdraw_model,
 )
 
@@ -77,6 +78,7 @@ __all__ = [
     "reserve_bell",
     "save_checkpoint",
     "settle",
+    "starting",
     "sweep",
     "take_ends",
     "was_kept",
