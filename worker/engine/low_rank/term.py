@@ -46,30 +46,32 @@ class LowRank:
         return torch.conv2d(between.mul_(factors), self.up)
 
     def add(self, module: Any, x: torch.Tensor, output: torch.Tensor, factor: float) -> None:
-        """Add factor · up(down(x)) to the output of x's rows, with as few operations as can be."""
+        """Add factor · up(down(x)) to the output of x's rows, with as few operations as can be.
+
+        A convolution's output is in the order of channels_last.
+        """
         if self.down.ndim == 2:
             between = torch.mm(x.reshape(-1, x.shape[-1]), self.down.t())
             output.view(-1, output.shape[-1]).addmm_(between, self.up.t(), alpha=factor)
             return
         # A small product takes a fraction of the time of a small convolution.
-        term = linear(self._between(module, x).mul_(factor), self.up.flatten(1))
-        output.permute(0, 2, 3, 1).add_(term)
+        between, places = (_positions(images) for images in (self._between(module, x), output))
+        places.addmm_(between, self.up.flatten(1).t(), alpha=factor)
 
     def _between(self, module: Any, x: torch.Tensor) -> torch.Tensor:
-        """A convolution's down(x), [rows, h, w, rank]."""
+        """A convolution's down(x), [rows, rank, h, w]."""
         at = (module.stride, module.padding, module.dilation)
         if self.mid is not None:
-            x = torch.conv2d(
-                linear(x.permute(0, 2, 3, 1), self.down.flatten(1)).permute(0, 3, 1, 2),
-                self.mid,
-                None,
-                *at,
-            )
-        elif module.kernel_size == (1, 1) and module.stride == (1, 1):
-            return linear(x.permute(0, 2, 3, 1), self.down.flatten(1))
-        else:
-            x = torch.conv2d(x, self.down, None, *at)
-        return x.permute(0, 2, 3, 1)
+            return torch.conv2d(self._pointwise(x), self.mid, None, *at)
+        if module.kernel_size == (1, 1) and module.stride == (1, 1):
+            return self._pointwise(x)
+        return torch.conv2d(x, self.down, None, *at)
+
+    def _pointwise(self, x: torch.Tensor) -> torch.Tensor:
+        """down(x) of a kernel of 1 × 1, [rows, rank, h, w]."""
+        rows, _, height, width = x.shape
+        found = torch.mm(_positions(x), self.down.flatten(1).t())
+        return found.view(rows, height, width, -1).permute(0, 3, 1, 2)
 
     def merge(self, weight: torch.Tensor, factor: float) -> None:
         """Add factor · up · down to a weight as `flat` makes it, [out, …] in place."""
@@ -77,6 +79,11 @@ class LowRank:
         if self.mid is not None:
             down = torch.einsum("abhw,bi->aihw", self.mid, down[:, :, 0, 0])
         weight.addmm_(self.up.flatten(1), flat(down), alpha=factor)
+
+
+def _positions(images: torch.Tensor) -> torch.Tensor:
+    """[positions, channels] of [rows, channels, h, w]; in the order of channels_last a view."""
+    return images.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def flat(weight: torch.Tensor) -> torch.Tensor:

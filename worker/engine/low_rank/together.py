@@ -34,6 +34,8 @@ class Together:
             return merged(module, list(_terms(layers, self._alike[0][1])), x)
         output = own(x)
         if is_cheap_to_call(x.device):
+            if module.weight.ndim == 4:  # that of a UNet is in this order already
+                output = output.contiguous(memory_format=torch.channels_last)
             self._add_by_runs(layers, x, output)
         else:
             self._add_in_batches(layers, x, output)

@@ -28,7 +28,7 @@ CONVOLUTIONS: dict[str, dict[str, Any]] = {
     "1 x 1": {"kernel_size": 1},
     "1 x 1, every other": {"kernel_size": 1, "stride": 2},
 }
-SOME = [([0.3, 0.3], (range(2),)), ([-0.6, 0.2], (range(1, 2), range(3, 4)))]
+SOME = [([0.3] * 3, (range(3),)), ([-0.6, 0.2], (range(2, 3), range(3, 4)))]
 ALL = [([0.3] * 5, ()), ([-0.6] * 5, (range(5),))]
 
 
