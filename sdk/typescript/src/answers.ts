@@ -40,10 +40,8 @@ export async function fileOf(response: Response): Promise<File> {
 
 /** An event of a job, with the images that it brings. */
 export function eventOf(text: string, jobId: string, response: Response): Event {
-  const event = parsed(text) as Event | undefined;
-  if (!isObject(event) || typeof event.type !== "string" || (event.job && !isJob(event.job))) {
-    throw ApiError.of(response, undefined);
-  }
+  const event = parsed(text);
+  if (!isEvent(event)) throw ApiError.of(response, undefined);
   if (event.job) withImages(event.job);
   belongs(event.image, jobId);
   belongs(event.output, jobId);
@@ -56,10 +54,12 @@ export async function bodyOf(response: Response): Promise<unknown> {
   return parsed(text) ?? text;
 }
 
-/** The same response. Throws an ApiError if it says that it is JSON, and is not. */
+/** The same response. Throws an ApiError for a web page, which no route has, and for JSON that is none. */
 export async function sound(response: Response): Promise<Response> {
-  const isJson = /^application\/(.+\+)?json\b/i.test(response.headers.get("Content-Type") ?? "");
-  if (response.ok && isJson && parsed(await response.clone().text()) === undefined) {
+  if (!response.ok) return response; // whoever reads the error does so too
+  const type = response.headers.get("Content-Type") ?? "";
+  const isJson = /^application\/(.+\+)?json\b/i.test(type);
+  if (/^text\/html\b/i.test(type) || (isJson && parsed(await response.clone().text()) === undefined)) {
     throw ApiError.of(response, undefined);
   }
   return response;
@@ -78,5 +78,15 @@ function isObject(data: unknown): data is Record<string, unknown> {
 }
 
 function isJob(data: unknown): data is Job {
-  return isObject(data) && "status" in data && Array.isArray(data.images) && Array.isArray(data.outputs);
+  return isObject(data) && "status" in data && areObjects(data.images) && areObjects(data.outputs);
+}
+
+function isEvent(data: unknown): data is Event {
+  if (!isObject(data) || typeof data.type !== "string") return false;
+  const { job, image, output } = data;
+  return (!job || isJob(job)) && (!image || isObject(image)) && (!output || isObject(output));
+}
+
+function areObjects(data: unknown): boolean {
+  return Array.isArray(data) && data.every(isObject);
 }

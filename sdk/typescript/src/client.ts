@@ -104,6 +104,10 @@ export class Latentry {
 
   /** One page of jobs that match, newest first. */
   async list(query: Query = {}, options: Calling = {}): Promise<JobList> {
+    if (query.status?.length === 0) {
+      const message = "status: No jobs can be chosen by []; leave it out to list all.";
+      throw new LatentryError(message, "invalid_request"); // a program may delete what it lists
+    }
     return pageOf(api.listGenerations({ query, ...this.#common(options) }));
   }
 
@@ -219,8 +223,11 @@ export class Latentry {
   }
 }
 
+/** Throws a LatentryError for an id that no path can have, or that would be another path. */
 function idOf(job: AnyJob): string {
-  return typeof job === "string" ? job : job.id;
+  const id = typeof job === "string" ? job : job.id;
+  if (!/^\.{0,2}$|\p{Surrogate}/u.test(id)) return id;
+  throw new LatentryError(`${JSON.stringify(id)} is not an id.`, "invalid_request");
 }
 
 function signalOf({ signal }: Calling): { signal?: AbortSignal } {

@@ -112,9 +112,31 @@ test("an answer that is no JSON, or another service's, is an error with its requ
       assert.equal(sent.length, 1);
     }
   }
-  const { client } = scripted([foreign("{")]);
-  const called = operations.listModels({ client: client.api, throwOnError: true });
-  await assert.rejects(called, IS_FOREIGN, "of a generated function too");
+  const { client } = scripted([json({ ...JOB, images: ["a"] })]);
+  await assert.rejects(client.get("gen_1"), { code: "http_200" });
+  for (const answer of [foreign("{"), foreign("<p>hello</p>", "text/html; charset=utf-8")]) {
+    const { client } = scripted([answer]);
+    const called = operations.listModels({ client: client.api, throwOnError: true });
+    await assert.rejects(called, IS_FOREIGN, "of a generated function too");
+  }
+});
+
+test("an id that no path can have is refused before it is sent", async () => {
+  const { client, sent } = scripted([json(JOB)]);
+  for (const id of ["", ".", "..", "gen_\ud800"]) {
+    for (const call of ["get", "wait", "cancel", "delete"]) {
+      await assert.rejects(client[call](id), { name: "LatentryError", code: "invalid_request", message: /is not an id/ });
+    }
+    await assert.rejects(client.events(id).next(), { code: "invalid_request" });
+  }
+  assert.equal(sent.length, 0);
+});
+
+test("a list of no states does not list all jobs", async () => {
+  const { client, sent } = scripted([json({ data: [JOB] })]);
+  await assert.rejects(client.list({ status: [] }), { code: "invalid_request", message: /^status: / });
+  await assert.rejects(client.listAll({ status: [] }).next(), { code: "invalid_request" });
+  assert.equal(sent.length, 0);
 });
 
 test("a caller's signal ends a wait", async () => {
@@ -152,7 +174,8 @@ test("a stream that breaks off goes on after the last durable event", async () =
 });
 
 test("a damaged event is an error with the stream's request", async () => {
-  for (const data of ["{", "<p>", "null", "{}", '{"type": "succeeded", "job": {"id": "gen_1"}}']) {
+  const image = '{"type": "image", "image": "a"}';
+  for (const data of ["{", "<p>", "null", "{}", image, '{"type": "succeeded", "job": {"id": "gen_1"}}']) {
     const { client, sent } = scripted([foreign(`data: ${data}\n\n`, "text/event-stream")]);
     await assert.rejects(client.events("gen_1").next(), IS_FOREIGN, data);
     assert.equal(sent.length, 1);
