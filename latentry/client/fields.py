@@ -142,7 +142,11 @@ def interpolation_of(
 ) -> InterpolationRequest:
     """The request of frames from one picture to another. Raises as `request_of`."""
     given = {"from": _keyframe(first), "to": _keyframe(last), "frames": frames, **fields}
-    given["via"] = [_keyframe(one) for one in fields.get("via") or ()]
+    via = fields.get("via") or ()
+    if isinstance(via, str | Mapping | BaseModel):  # which would be read letter by letter
+        why = "Pictures on the way must be a list; of one, [prompt]."
+        raise InvalidRequest(f"via: {why}", fields={"/via": why})
+    given["via"] = [_keyframe(one) for one in via]
     return validated(InterpolationRequest, with_webhook(given))
 
 

@@ -59,7 +59,7 @@ class Following:
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Take the next bytes; yield the events that they complete.
 
-        Raises ApiError for a damaged one, which nothing says the service would send again whole.
+        Raises ApiError for one that is no JSON: to read on would lose what it said.
         """
         self._endurance.responded()
         for received in self._parser.feed(chunk):

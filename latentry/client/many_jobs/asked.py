@@ -34,10 +34,10 @@ def requests_of(asked: Iterable[Asked], common: Fields) -> list[GenerationReques
 
 
 def ids_of(jobs: Iterable[AnyJob]) -> list[str]:
-    """Jobs by their ids. Raises InvalidRequest for one that is in no list."""
+    """Jobs by their ids. Raises InvalidRequest for a job in no list, or what is no job in one."""
     if isinstance(jobs, str | contracts.Job):
         raise InvalidRequest("Jobs must be a list; of one, [job], or call wait.")
-    return [job if isinstance(job, str) else job.id for job in jobs]
+    return [_id_of(number, job) for number, job in enumerate(jobs)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,15 @@ class Deadline:
     def left_s(self) -> float | None:
         """Seconds until then; None: for ever."""
         return None if self.at == math.inf else max(0.0, self.at - time.monotonic())
+
+
+def _id_of(number: int, job: AnyJob) -> str:
+    if isinstance(job, str):
+        return job
+    if isinstance(job, contracts.Job):
+        return job.id
+    kind = type(job).__name__  # such as the error that `submit_all` has in a job's place
+    raise InvalidRequest(f"Job {number}: It must be a job or its id, not {kind}.")
 
 
 def _request_of(number: int, asked: Asked, common: Fields) -> GenerationRequest:

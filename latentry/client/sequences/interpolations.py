@@ -24,8 +24,8 @@ class Interpolations(Connection):
     ) -> Job:
         """Submit a job of frames from one picture to another, and wait until it has succeeded.
 
-        A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
-        `generate`.
+        A picture is given as a prompt, as a mapping of a request's fields, or as the request of a
+        job. Raises as `generate`.
         """
         request = interpolation_of(first, last, frames, fields)
         return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
@@ -66,8 +66,8 @@ class AsyncInterpolations(AsyncConnection):
     ) -> Job:
         """Submit a job of frames from one picture to another, and wait until it has succeeded.
 
-        A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
-        `generate`.
+        A picture is given as a prompt, as a mapping of a request's fields, or as the request of a
+        job. Raises as `generate`.
         """
         request = interpolation_of(first, last, frames, fields)
         return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))

@@ -105,6 +105,8 @@ async def test_what_is_no_list_of_requests_or_jobs_is_refused_before_it_is_sent(
         for one in ("gen_1", job()):
             with pytest.raises(InvalidRequest, match="must be a list"):
                 await call(method, one)
+        with pytest.raises(InvalidRequest, match=r"Job 1: .* not InvalidRequest"):
+            await call(method, ["gen_1", InvalidRequest()])  # as `submit_all` answers
     assert call.sent == []
 
 

@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 from latentry import ConfigurationError, InvalidRequest
 from latentry.client.pictures import picture_bytes, reference_of
+from latentry.contracts import GenerationRequest
 from latentry.testing import FakeService
 
 
@@ -54,6 +55,10 @@ def test_keyframes_may_be_prompts():
     with FakeService().client() as client:
         way = client.interpolate("a frog", "a fish", 4, via=["a bird"]).request.interpolation
         assert [one.prompt for one in (*way.via, way.to)] == ["a bird", "a fish"]
+        for one in ("a bird", {"prompt": "a bird"}, GenerationRequest(prompt="a bird")):
+            with pytest.raises(InvalidRequest, match="via: .* must be a list") as caught:
+                client.interpolate("a frog", "a fish", 4, via=one)
+            assert caught.value.fields.keys() == {"/via"}
 
 
 def test_true_is_white_in_a_mask():
