@@ -246,6 +246,27 @@ def test_it_stays_while(ledger: Ledger, beside: str, what: str) -> None:
     assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
 
 
+@pytest.mark.parametrize("away", ["the ledger", "all workers"])
+def test_what_is_beside_models_outlasts_a_time_in_which_nobody_could_name_it(
+    ledger: Ledger, beside: str, away: str
+) -> None:
+    """Who has it may come back later than others."""
+    ref = create(ledger, beside)
+    if away == "the ledger":
+        ledger.client.set(f"{ledger.root}:swept", 1)
+    else:
+        for worker in ("w1", "w2"):
+            ledger.run(commands.heartbeat(worker, [], ttl_s=60))
+    forget_server(ledger, beside)
+    ledger.run(commands.sweep(lease_s=60))
+    ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=60))
+    ledger.run(commands.sweep(lease_s=60))
+    assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
+    forget_server(ledger, beside, "unknown")
+    ledger.run(commands.sweep(lease_s=60))
+    assert state(ledger, ref) == (JobStatus.FAILED, "model_gone")
+
+
 def test_a_worker_that_starts_takes_no_jobs_so_far(ledger: Ledger) -> None:
     ledger.run(commands.register_model(card()))
     ledger.run(commands.starting("w1", ["shapes"]))
