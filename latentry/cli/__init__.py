@@ -23,10 +23,15 @@ codecs.register_error("latentry.escaped", escaped)
 
 
 def open_streams() -> None:
-    """Open what the shell closed (`>&-`), or a connection would get its number, and our texts."""
+    """Open what the shell closed (`>&-`), or a connection would get its number, and our texts.
+
+    Or those of a process that we start.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long as the process
+            nowhere = open(os.devnull, mode)  # noqa: SIM115 - as long as the process
+            os.set_inheritable(nowhere.fileno(), True)
+            setattr(sys, name, nowhere)
 
 
 def main() -> None:

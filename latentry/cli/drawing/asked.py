@@ -1,6 +1,7 @@
 """The requests that a command line asks for: its prompts, and those of a file."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def _lines(file: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
         # Not `splitlines`: JSON may have other separators of lines within its texts.
-        return data.decode("utf-8-sig").split("\n")
+        return re.split(r"\r\n?|\n", data.decode("utf-8-sig"))
     except OSError as error:
         raise typer.BadParameter(
             f"--prompts {file}: it cannot be read ({error.strerror})."

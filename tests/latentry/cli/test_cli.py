@@ -350,6 +350,7 @@ def test_a_picture_that_is_not_there_is_named_as_help_names_it(latentry, gateway
     code, _, err = latentry(*command.split())
     assert code == 2
     assert f"Invalid value: {named} gone.png: there is no such file." in err
+    assert gateway.received is None
 
 
 def test_a_picture_in_base64_for_its_path_is_not_printed(latentry, gateway):
@@ -621,6 +622,14 @@ def test_what_the_shell_closed_is_no_error(gateway, closed):
     ended = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ("shapes" in ended.stdout) is (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_a_process_that_is_started_has_what_the_shell_closed():
+    started = "import os; [os.fstat(number) for number in range(3)]"
+    code = f"""import subprocess, sys; from latentry.cli import open_streams; open_streams()
+subprocess.run([sys.executable, "-c", {started!r}], check=True)"""
+    command = shlex.join([sys.executable, "-c", code])
+    assert subprocess.run(["sh", "-c", f"{command} <&- >&- 2>&-"]).returncode == 0
 
 
 def test_images_are_saved_though_nobody_reads_where(gateway, tmp_path):

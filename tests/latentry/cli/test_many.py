@@ -96,11 +96,12 @@ def test_a_file_has_prompts_and_requests_of_which_the_own_fields_count(
     assert by_prompt["a fish"]["loras"] == [{"id": "ink"}]
 
 
-def test_only_new_lines_end_a_request(latentry, gateway, tmp_path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_new_lines_end_a_request(latentry, gateway, tmp_path, end) -> None:
     """JSON may have other separators of lines in its texts, as JavaScript's has them."""
     prompts = ["a frog\u2028on a leaf", "a fish\x85"]
     lines = [json.dumps({"prompt": prompt}, ensure_ascii=False) for prompt in prompts]
-    (tmp_path / "prompts.txt").write_bytes("\r\n".join(lines).encode())
+    (tmp_path / "prompts.txt").write_bytes(end.join(lines).encode())
     code, _, err = latentry("generate", "--prompts", "prompts.txt", "--json")
     assert code == 0, err
     assert {one["prompt"] for one in gateway.received} == set(prompts)

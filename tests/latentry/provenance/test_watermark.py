@@ -59,9 +59,11 @@ def test_it_is_added_alike_in_bands_and_at_once(
     assert np.array_equal(in_bands, embed(pixels, 1_234))
 
 
-def test_the_means_of_blocks_are_those_of_numpy_to_the_bit() -> None:
-    luma = photo(8)[..., 1].astype(np.float32) / 3
-    assert np.array_equal(_block_means(luma), luma.reshape(64, 8, 64, 8).mean((1, 3)))
+@pytest.mark.parametrize("size", [(512, 512), (8, 1024), (1024, 16), (2048, 24)])
+def test_the_means_of_blocks_are_those_of_numpy_to_the_bit(size: tuple[int, int]) -> None:
+    luma = photo(8, *size)[..., 1].astype(np.float32) / 3
+    means = luma.reshape(size[0] // 8, 8, -1, 8).mean((1, 3))
+    assert np.array_equal(_block_means(luma), means)
 
 
 def test_a_picture_of_one_colour_is_marked_too() -> None:
