@@ -31,6 +31,11 @@ class Box:
         """Height and width."""
         return self.bottom - self.top, self.right - self.left
 
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
 
 def tiles(width: int, height: int, side: int) -> list[Box]:
     """Tiles of one size that cover a picture, row by row; `side` at most in each direction.

@@ -63,7 +63,7 @@ def test_an_image_follows_its_picture_whose_edges_are_an_output(client: Client) 
 def test_what_it_is_shown_can_be_made_before_and_sent_as_it_is(client: Client) -> None:
     alone = client.control(photo(), preprocess="canny", width=SIDE, height=SIDE)
     assert alone.kind is JobKind.CONTROL
-    assert (alone.request.steps, alone.images[0].width) == (3, SIDE)
+    assert (alone.request.steps, alone.images[0].width) == (4, SIDE)
     within = drawn(client, {"id": "outlines", "image": photo(), "preprocess": "canny"})
     [shown] = [one for one in within.outputs if one.kind is OutputKind.CONTROL]
     assert alone.images[0].pixel_sha256 == shown.pixel_sha256

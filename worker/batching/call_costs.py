@@ -92,7 +92,8 @@ class Costs:
         seen = [(rows, s) for rows, s in curve.measured.items() if rows <= cap]
         if seen:
             return min(seen, key=lambda one: one[1] / one[0])
-        was_called = any(one.model == key.model for one in self._curves)
+        own = key.model, key.operation
+        was_called = any((one.model, one.operation) == own for one in self._curves)
         return (LONE_ROWS, self.seconds(key, LONE_ROWS)) if was_called else None
 
     def unasked_s(self, key: BatchKey) -> float:
@@ -155,13 +156,13 @@ class Costs:
     def _nearest(self, key: BatchKey) -> BatchKey | None:
         """The kind of call that is most like this one, if any was ever made: of its model first.
 
-        Those of the background are like those of their own upscaler alone.
+        Those of the background are like those of their own tool that do the same, and no others.
         """
-        own = key.model if key.background else None
+        own = (key.model, key.operation) if key.background else None
         alike = [
             one
             for one in self._curves
-            if one.background == key.background and own in (None, one.model)
+            if one.background == key.background and own in (None, (one.model, one.operation))
         ]
 
         def distance(one: BatchKey) -> tuple[bool, bool, bool, bool, float]:

@@ -17,7 +17,7 @@ class BatchKey:
     how the convolutions of the whole call pad. `frames`: if there are several, each row is a clip
     of so many, whose latent has them one below the other. `background`: no call of a UNet, but one
     that is made beside those (`BackgroundShare`); height and width are then the pixels that it
-    makes, and `shallow` one that takes far less time for them than others.
+    makes, and `operation` is what it does.
     """
 
     model: str
@@ -31,6 +31,7 @@ class BatchKey:
     seamless: Seamless = Seamless.NONE
     frames: int = 1
     background: bool = False
+    operation: str = ""
 
     @property
     def is_strict(self) -> bool:

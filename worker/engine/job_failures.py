@@ -1,10 +1,10 @@
-"""Which of torch's errors fail one picture, and which end the process."""
+"""Which errors of libraries fail one picture, and which end the process. Without torch itself."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-import torch
 
 from latentry.errors import EngineError, LatentryError, OutOfMemory
 
@@ -13,14 +13,22 @@ log = structlog.get_logger()
 
 @contextmanager
 def as_job_failed() -> Iterator[None]:
-    """Raise whatever torch raises as a JobFailed, except what leaves the device unusable."""
+    """Raise whatever a library raises as a JobFailed, except what leaves the device unusable."""
     try:
         yield
-    except (LatentryError, torch.AcceleratorError):
-        # After any other CUDA error every later call fails too: the process ends with code 70.
+    except LatentryError:
         raise
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory from error
     except Exception as error:
+        if _is_torchs(error, "AcceleratorError"):
+            # After any other CUDA error every later call fails too: the process ends with code 70.
+            raise
+        if isinstance(error, MemoryError) or _is_torchs(error, "OutOfMemoryError"):
+            raise OutOfMemory from error
         log.exception("engine.call_failed")
         raise EngineError(f"The engine failed on this picture ({type(error).__name__}).") from error
+
+
+def _is_torchs(error: Exception, name: str) -> bool:
+    """What is not imported has raised nothing, and a simulation has no torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, getattr(torch, name))

@@ -4,17 +4,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-from PIL import Image
-
 from latentry.contracts import InputFile, Preprocess, PreprocessorsCard, ResolvedControl
-from latentry.rules.preprocessing import control_calls
-from latentry.rules.upscaling import strips
+from latentry.rules.preprocessing import Operation, control_calls, fit_of
 from worker.engine.background.clock import Clock
 from worker.engine.background.profile import profile_id
+from worker.engine.background.tool import Call
 from worker.engine.inputs.canny import Edges, ridges
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.inputs.resize import resized
+from worker.engine.inputs.resize import Resizing
 from worker.engine.loop.backend import Taken
 
 _EXAMPLE_PX: Final = 512
@@ -40,13 +37,12 @@ class Preprocessors:
         image = InputFile(file="", pixel_sha256="", width=side, height=side)
         return ResolvedControl(image=image, preprocess=Preprocess.CANNY, width=side, height=side)
 
-    def calls(self, request: ResolvedControl) -> list[tuple[int, int]]:
-        """Height and width of what each call makes."""
-        return control_calls(request)
-
-    def is_light(self, request: ResolvedControl, call: int) -> bool:
-        """All but to look for edges."""
-        return not 0 < call <= len(strips(*request.final_size))
+    def calls(self, request: ResolvedControl) -> list[Call]:
+        """Their pace is that of looking for edges, beside which all others do little."""
+        return [
+            Call(*one.box.size, "" if one.operation is Operation.EDGES else one.operation)
+            for one in control_calls(request)
+        ]
 
     def begin(self, request: ResolvedControl, picture: Pixels) -> "Preprocessing":
         """Begin with RGB bytes [height, width, 3]."""
@@ -54,7 +50,7 @@ class Preprocessors:
 
 
 class Preprocessing:
-    """One picture: resized, and of edges strips, and all of them connected.
+    """One picture, in the calls of `control_calls`.
 
     The same bytes as a ControlNet is shown of the same picture at the same size.
     """
@@ -63,25 +59,28 @@ class Preprocessing:
 
     def __init__(self, request: ResolvedControl, picture: Pixels) -> None:
         self._request = request
-        self._made = picture
-        width, height = request.final_size
-        self._strips = strips(width, height)
+        self._calls = control_calls(request)
+        self._resizing = Resizing(picture, fit_of(request))
+        self._found: Pixels | None = None
         self._edges = Edges()
 
     def make(self, call: int) -> None:
         """Make one call."""
-        if call == 0:
-            size, mode = self._request.final_size, self._request.resize_mode
-            self._made = np.asarray(resized(Image.fromarray(self._made), *size, mode))
-            if self._request.preprocess is Preprocess.INVERT:
-                self._made = 255 - self._made
-        elif call <= len(self._strips):
-            one = self._strips[call - 1]
-            found = ridges(self._made, one.top, one.bottom, *self._request.thresholds)
-            self._edges.add(*found)
-        else:
-            self._made = self._edges.picture()
+        one = self._calls[call]
+        if one.resized is not None:
+            self._resizing.resize(one.resized)
+        match one.operation:
+            case Operation.PAD:
+                self._resizing.pad(*self._request.final_size)
+            case Operation.INVERT:
+                self._found = 255 - self._resizing.made
+            case Operation.EDGES:
+                rows = one.box.top, one.box.bottom
+                found = ridges(self._resizing.made, *rows, *self._request.thresholds)
+                self._edges.add(*found)
+            case Operation.CONNECT:
+                self._found = self._edges.picture()
 
     def take(self) -> Taken:
         """The finished picture."""
-        return Taken([self._made])
+        return Taken([self._resizing.made if self._found is None else self._found])

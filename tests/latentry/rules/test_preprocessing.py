@@ -2,7 +2,13 @@
 
 import pytest
 
-from latentry.contracts import InputFile, OutputFormat, PreprocessorsCard, ResolvedControl
+from latentry.contracts import (
+    InputFile,
+    OutputFormat,
+    PreprocessorsCard,
+    ResizeMode,
+    ResolvedControl,
+)
 from latentry.contracts.catalogue.models import Pace
 from latentry.errors import ImageTooLarge, UnsupportedField
 from latentry.rules.preprocessing import (
@@ -11,8 +17,10 @@ from latentry.rules.preprocessing import (
     refuse_impossible_control,
     sized,
 )
+from latentry.rules.upscaling import STRIP_PIXELS
 
 CARD = PreprocessorsCard(preprocessors=("canny",))
+MEGAPIXEL = 1000, 1000
 
 
 def control(width: int = 0, height: int = 0, *, of: tuple[int, int] = (300, 200), **fields):
@@ -44,28 +52,57 @@ def test_of_a_picture_whose_size_is_not_known_nothing_is() -> None:
     refuse_impossible_control(request)
 
 
-def test_edges_take_a_call_for_each_strip_and_one_before_and_after() -> None:
-    small = control(64, 32, of=(64, 32))
-    assert control_calls(small) == [(32, 64), (32, 64), (32, 64)]
-    assert control_calls(small.model_copy(update={"preprocess": "invert"})) == [(32, 64)]
-    calls = control_calls(control(1024, 1024))
-    assert (len(calls), calls[0], calls[-1]) == (6, (1024, 1024), (1024, 1024))
-    assert sum(height for height, _ in calls[1:-1]) == 1024
+def calls(request: ResolvedControl) -> list[tuple[str, tuple[int, int]]]:
+    return [(one.operation, one.box.size) for one in control_calls(request)]
+
+
+def test_edges_take_a_call_for_each_strip_and_one_that_connects_them() -> None:
+    size = 1024, 512
+    found = calls(control(512, 1024, of=(512, 1024)))
+    assert found == [("edges", (512, 512)), ("edges", (512, 512)), ("connect", size)]
+    of = {"of": (512, 1024)}
+    assert calls(control(512, 1024, preprocess="invert", **of)) == [("invert", size)]
+    assert calls(control(512, 1024, preprocess="none", **of)) == [("nothing", size)]
+
+
+def test_a_picture_is_resized_in_strips_of_its_rows_and_of_its_columns() -> None:
+    shrunk = control(512, 256, of=(4096, 2048), preprocess="none")
+    rows, columns = [("rows", (64, 4096))] * 32, [("columns", (2048, 128))] * 4
+    assert calls(shrunk) == rows + columns
+    grown = control(2048, 1024, of=(256, 512), preprocess="none")
+    assert calls(grown) == [("rows", (128, 2048))] * 4 + [("columns", (1024, 256))] * 8
+    flattened = control(512, 64, of=(512, 1024), preprocess="none")
+    assert calls(flattened) == [("columns", (1024, 256))] * 2
+    tall = control(500, 512, of=(512, 1024), preprocess="none")
+    assert calls(tall)[:3] == [("columns", (1024, 256))] * 2 + [("rows", (512, 512))]
+    narrowed = control(512, 512, of=(1024, 512), preprocess="invert")
+    assert calls(narrowed) == [("rows", (256, 1024))] * 2 + [("invert", (512, 512))]
+    padded = control(512, 512, of=(512, 256), preprocess="none", resize_mode="pad")
+    assert calls(padded) == [("pad", (512, 512))]
+
+
+@pytest.mark.parametrize("mode", ResizeMode)
+def test_no_call_of_any_picture_is_larger_than_its_strip(mode) -> None:
+    """Else everybody's steps would wait for it."""
+    for of in ((4096, 4096), (16_383, 1000), (1000, 16_383), (1, 16_383)):
+        for size in ((2048, 2048), (16_383, 256), (256, 16_383), (1, 1)):
+            request = control(*size, of=of, preprocess="none", resize_mode=mode)
+            strips = [one.box.area for one in control_calls(request) if one.resized]
+            assert max(strips, default=0) <= STRIP_PIXELS + 16_383
 
 
 def test_the_price_is_of_all_calls_at_the_measured_pace() -> None:
     paced = CARD.model_copy(update={"pace": Pace(step_megapixel_s=0.5, images_at_once=1)})
-    priced = price_control(control(1000, 1000), paced)
-    assert (priced.step_megapixels, priced.cost_ms, priced.seats) == (3.0, 600, 1)
-    assert price_control(control(1000, 1000, preprocess="none"), paced).cost_ms == 50
+    priced = price_control(control(1000, 1000, of=MEGAPIXEL), paced)
+    assert (priced.step_megapixels, priced.cost_ms, priced.seats) == (2.0, 550, 1)
+    assert price_control(control(1000, 1000, of=MEGAPIXEL, preprocess="none"), paced).cost_ms == 50
 
 
 def test_a_picture_that_becomes_small_costs_what_reading_it_does() -> None:
     """Else the largest ones would be worth nothing in quotas, and in turns."""
     large = {"of": (4096, 4096), "preprocess": "none"}
-    assert control_calls(control(1, 1, **large)) == [(4096, 4096)]
+    assert price_control(control(1, 1, **large), CARD).step_megapixels == 16.781312
     assert price_control(control(1, 1, **large), CARD).cost_ms == 1_678
-    assert control_calls(control(1, 1, of=(8, 8))) == [(8, 8), (1, 1), (1, 1)]
 
 
 def test_what_is_too_large_or_has_no_such_format_is_refused() -> None:

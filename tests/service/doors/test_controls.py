@@ -17,9 +17,9 @@ CARD = PreprocessorsCard(
 @pytest.fixture
 def preprocessors(worker: FakeWorker) -> None:
     """A live worker that lacks one of them."""
-    worker.ledger.run(commands.register_model(CARD))
     worker.queues = ["shapes", CARD.queue]
     worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+    worker.ledger.run(commands.register_model(CARD))
 
 
 async def post(client, **body):
@@ -38,8 +38,8 @@ async def test_a_picture_is_all_that_is_needed(client, preprocessors) -> None:
     assert (job.kind, job.status) == (JobKind.CONTROL, JobStatus.QUEUED)
     request = job.request
     assert (request.preprocess, request.thresholds) == ("canny", (100, 200))
-    assert (request.final_size, request.steps) == ((20, 10), 3)
-    assert job.cost.step_megapixels == pytest.approx(3 * 200 / 1e6)
+    assert (request.final_size, request.steps) == ((20, 10), 2)
+    assert job.cost.step_megapixels == pytest.approx(2 * 200 / 1e6)
     read = Job.model_validate_json((await client.get(f"/v1/generations/{job.id}")).content)
     assert read.request == request
     listed = (await client.get("/v1/generations?kind=control")).json()["data"]
@@ -67,7 +67,7 @@ async def test_a_dry_run_tells_the_cost_and_keeps_nothing(client, preprocessors,
     answer = await post(client, image=png(200, 100), dry_run=True)
     assert answer.status_code == 200, answer.text
     told = Estimate.model_validate_json(answer.content).cost
-    assert (told.step_megapixels, told.worker_seconds) == pytest.approx((0.06, 0.012))
+    assert (told.step_megapixels, told.worker_seconds) == pytest.approx((0.04, 0.011))
     assert (await client.get("/v1/generations")).json()["data"] == []
     assert stored(settings) == []
 

@@ -1,5 +1,7 @@
 """Control pictures by themselves: the bits that ControlNets are shown, in calls beside steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from PIL import Image
 from latentry.contracts import Control, InputFile, Preprocess, ResizeMode, ResolvedControl
 from latentry.rules.preprocessing import control_calls
 from tests.worker.engine import tiny
+from worker.batching import Costs
 from worker.engine import preprocessing
 from worker.engine.background.backend import Background
 from worker.engine.inputs.canny import ridges
@@ -67,8 +70,8 @@ def test_a_large_one_is_made_in_strips_each_of_which_is_a_step() -> None:
     large = picture(1040, 800)
     one = order(large, preprocess=Preprocess.CANNY)
     found, steps = made(one)
-    assert len(control_calls(one.request)) == 6
-    assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert len(control_calls(one.request)) == 5
+    assert [step.step for step in steps] == [1, 2, 3, 4, 5]
     whole = Control(id="l", image=one.request.image, preprocess="canny", sha256="1" * 64)
     request = tiny.order(width=1040, height=800).request
     [expected] = control_pictures(whole, large, request, None)
@@ -107,3 +110,29 @@ def test_its_pace_is_that_of_looking_for_edges_whatever_else_is_made(monkeypatch
             pass
     [pace] = running.paces().values()
     assert pace.step_megapixel_s == pytest.approx(0.2 / 0.262144)
+
+
+def test_calls_that_do_different_things_are_told_apart_whatever_their_size() -> None:
+    """To resize one takes long, and to leave it as it is nothing: one would hide the other."""
+    background = Background([Preprocessors()])
+    small, large = picture(64, 32), picture(512, 512)
+    for one in (
+        order(large, preprocess=Preprocess.CANNY, width=500),
+        order(small, preprocess=Preprocess.INVERT, width=64, height=64, resize_mode="pad"),
+        order(small, preprocess=Preprocess.NONE),
+    ):
+        trajectory, _ = background.begin(one, background.plan(one))
+        calls = control_calls(one.request)
+        operations = {
+            call.operation: key.operation for call, key in zip(calls, trajectory.keys, strict=True)
+        }
+        assert operations == {
+            operation: "" if operation == "edges" else operation for operation in operations
+        }
+    edges, rows = (replace(trajectory.key, operation=operation) for operation in ("", "rows"))
+    for known, other in ((edges, rows), (rows, edges)):
+        costs = Costs()
+        for _ in range(2):
+            costs.observe(known, 1, 9.0)
+        assert costs.cheapest(other) is None, "nothing is known of them so far"
+        assert costs.seconds(other, 1) < 1.0

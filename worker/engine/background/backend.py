@@ -15,16 +15,20 @@ from latentry.contracts import (
     UpscalerCard,
 )
 from latentry.contracts.fields.inputs import InputFile
-from latentry.errors import EngineError, UnknownModel
+from latentry.errors import EngineError, JobFailed, UnknownModel
 from worker.batching import BatchKey
 from worker.engine.background.tool import BackgroundTrajectory, Tool
 from worker.engine.inputs.canvas import Pixels
+from worker.engine.job_failures import as_job_failed
 from worker.engine.loop.backend import EmptyShelf, Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import BackgroundOrder, Order
 
 
 class Background:
-    """A `ServedBackend` of upscalers and other tools. All are in memory from the start."""
+    """A `ServedBackend` of upscalers and other tools. All are in memory from the start.
+
+    Whatever their libraries raise fails one order (`as_job_failed`).
+    """
 
     is_loading = False
     is_changing = False
@@ -63,22 +67,24 @@ class Background:
         ]
 
     def plan(self, order: Order) -> Plan:
-        """The key of its first call that is not light, by which its pace is known."""
+        """The key of its first call by which its pace is known, or of its first one."""
         request, tool = self._asked(order)
-        keys = _keys(request, tool)
-        return Plan(next((key for key in keys if not key.shallow), keys[0]), rows=1)
+        with as_job_failed():
+            keys = _keys(request, tool)
+        return Plan(next((key for key in keys if not key.operation), keys[0]), rows=1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[BackgroundTrajectory, list[JobWarning]]:
         """From the start: what is made is not in any checkpoint, which would be as large."""
         request, tool = self._asked(order)
-        picture = order.canvas.picture if order.canvas else _blank(request.image)
-        work = tool.begin(request, picture)
-        return BackgroundTrajectory(order, tool, work, _keys(request, tool)), []
+        with as_job_failed():
+            picture = order.canvas.picture if order.canvas else _blank(request.image)
+            work = tool.begin(request, picture)
+            return BackgroundTrajectory(order, tool, work, _keys(request, tool)), []
 
     def advance(self, members: Sequence[BackgroundTrajectory], rows: int) -> None:
         """One call of one picture. Raises OutOfMemory or EngineError."""
         [member] = members
-        with member.tool.timer.call(member.key, rows):
+        with as_job_failed(), member.tool.timer.call(member.key, rows):
             member.advance()
 
     def calls(self) -> list[TimedCall]:
@@ -92,7 +98,11 @@ class Background:
     def decode(self, members: Sequence[BackgroundTrajectory]) -> Pictures:
         """The finished picture."""
         [member] = members
-        return member.work.take()
+        try:
+            with as_job_failed():
+                return member.work.take()
+        except JobFailed as error:
+            return Taken([error])
 
     def preview(self, members: Sequence[BackgroundTrajectory]) -> Pictures:
         """There is none."""
@@ -119,8 +129,8 @@ def _keys(request: ResolvedBackground, tool: Tool) -> list[BatchKey]:
     """The key of each call, by the pixels it makes; always alone, so that its bits are equal."""
     beside = BatchKey(tool.card.queue, height=0, width=0, chunks=0, bucket=1, background=True)
     return [
-        replace(beside, height=height, width=width, shallow=tool.is_light(request, call))
-        for call, (height, width) in enumerate(tool.calls(request))
+        replace(beside, height=height, width=width, operation=operation)
+        for height, width, operation in tool.calls(request)
     ]
 
 

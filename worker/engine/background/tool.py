@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from latentry.contracts import CaptionerCard, PreprocessorsCard, ResolvedBackground, UpscalerCard
 from worker.batching import BatchKey
@@ -12,8 +12,19 @@ from worker.engine.loop.backend import Pictures, TimedCall
 from worker.engine.loop.messages import Order
 
 
+class Call(NamedTuple):
+    """Height and width of what a call makes, and what it does, as calls of one size take different
+    times; '' for those by which a tool's pace is known.
+    """
+
+    height: int
+    width: int
+    operation: str = ""
+
+
 class Work(Protocol):
-    """One picture while it is being made. Its calls are made in their order, each once.
+    """One picture while it is being made. Its calls are made in their order, each once; after one
+    that raises none is made.
 
     is_done: nothing is left to make, though fewer calls were made than were foreseen.
     """
@@ -60,11 +71,8 @@ class Tool(Protocol):
         """A request of one call, by which its pace is measured."""
 
     # `request`: of its own kind, by its queue.
-    def calls(self, request: Any) -> Sequence[tuple[int, int]]:
-        """Height and width of what each call makes."""
-
-    def is_light(self, request: Any, call: int) -> bool:
-        """Whether this call takes far less time for its size than others, and is timed apart."""
+    def calls(self, request: Any) -> Sequence[Call]:
+        """In their order."""
 
     def begin(self, request: Any, picture: Pixels) -> Work:
         """Begin with RGB bytes [height, width, 3]."""

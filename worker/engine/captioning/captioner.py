@@ -1,4 +1,4 @@
-"""Captions, greedily: a call looks at the picture, and each further one makes a token."""
+"""Captions, greedily: the picture is resized in strips, looked at, and each call makes a token."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,18 +11,21 @@ import structlog
 import torch
 from PIL import Image
 
-from latentry.contracts import CaptionerCard, InputFile, ResolvedCaption
+from latentry.contracts import CaptionerCard, InputFile, ResizeMode, ResolvedCaption
 from latentry.contracts.background.captions import MAX_TOKENS
 from latentry.errors import ConfigurationError, LatentryError, NonFiniteOutput
 from latentry.rules.captioning import caption_calls
+from latentry.rules.preprocessing import Operation
+from latentry.rules.resizing import Fit, fit
 from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
+from worker.engine.background.tool import Call
 from worker.engine.captioning.blip import read_blip
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
 from worker.engine.file_state import file_state
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.job_failures import as_job_failed
+from worker.engine.inputs.resize import Resizing
 from worker.engine.loop.backend import Taken
 from worker.engine.models.loading.loading import as_configuration_error
 from worker.engine.timing import Timing
@@ -32,6 +35,7 @@ log = structlog.get_logger()
 # OpenAI's CLIP: its image processor's mean and deviation of each channel, which BLIP has too.
 _MEAN: Final = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 _STD: Final = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+_FILTER: Final = Image.Resampling.BICUBIC
 _TEST_TOKENS: Final = 2
 
 
@@ -52,13 +56,16 @@ class Captioner:
         """Of its weights in memory."""
         return sum(tensor.nbytes for tensor in self.network.state_dict().values())
 
-    def calls(self, request: ResolvedCaption) -> list[tuple[int, int]]:
-        """Height and width that each call counts for."""
-        return caption_calls(request, self.card)
+    def calls(self, request: ResolvedCaption) -> list[Call]:
+        """To resize the picture, to look at it, and of each token."""
+        part = self.part(request.image.width, request.image.height)
+        resizing = [Call(*one.box.size, Operation.of(one)) for one in part.strips]
+        return [*resizing, *(Call(*size) for size in caption_calls(request, self.card))]
 
-    def is_light(self, _request: ResolvedCaption, _call: int) -> bool:
-        """None is."""
-        return False
+    def part(self, width: int, height: int) -> Fit:
+        """All of a picture, as the square that the network sees."""
+        side = self.card.side
+        return fit((width, height), (side, side), ResizeMode.STRETCH)
 
     def example(self) -> ResolvedCaption:
         """A request for one token."""
@@ -75,22 +82,24 @@ class Captioning:
 
     def __init__(self, captioner: Captioner, picture: Pixels) -> None:
         self._captioner = captioner
-        self._picture = picture
+        part = captioner.part(picture.shape[1], picture.shape[0])
+        self._resizing = Resizing(picture, part, _FILTER)
+        self._strips = part.strips  # a large picture takes long, and calls are to be short
         self._seen: Any = None
         self._tokens: list[int] = []
         self.is_done = False
 
     @torch.inference_mode()
     def make(self, call: int) -> None:
-        """Look at the picture, or make one token. Raises OutOfMemory, EngineError, …"""
+        """Resize a strip, look at the picture, or make one token. Raises NonFiniteOutput."""
         network, device = self._captioner.network, self._captioner.device
-        with as_job_failed():
-            if call == 0:
-                # Here, as the time that calls take is bounded: that of a large picture is long.
-                shown = prepared(self._picture, self._captioner.card.side).to(device)
-                self._seen = network.vision_model(pixel_values=shown)[0]
-            else:
-                self._add_token(network, device)
+        if call < len(self._strips):
+            self._resizing.resize(self._strips[call])
+        elif self._seen is None:
+            shown = prepared(self._resizing.made, self._captioner.card.side).to(device)
+            self._seen = network.vision_model(pixel_values=shown)[0]
+        else:
+            self._add_token(network, device)
 
     def _add_token(self, network: Any, device: torch.device) -> None:
         config = network.config.text_config
@@ -119,7 +128,7 @@ class Captioning:
 
 def prepared(picture: Pixels, side: int) -> torch.Tensor:
     """RGB bytes [H, W, 3] as transformers' BlipImageProcessor gives them, [1, 3, side, side]."""
-    square = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+    square = Image.fromarray(picture).resize((side, side), _FILTER)
     normal = (np.asarray(square, np.float32) / np.float32(255) - _MEAN) / _STD
     return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))[None]
 
@@ -146,8 +155,8 @@ def open_captioner(
                 f"Its weights take {captioner.size_bytes} bytes beside {used_bytes} of upscalers;"
                 f" LATENTRY_MODEL_MEMORY_BYTES allows {budget_bytes}."
             )
-    except LatentryError as error:  # of its first caption too
-        log.error("captioner.unusable", captioner=str(folder), why=error.message)
+    except (LatentryError, torch.OutOfMemoryError) as error:  # of its first caption too
+        log.error("captioner.unusable", captioner=str(folder), why=str(error))
         return None
     log.info("captioner.loaded", captioner=captioner.card.captioner)
     return captioner
@@ -168,7 +177,7 @@ def _loaded(folder: Path, at: Device) -> Captioner:
     profile = profile_id(card.captioner, f"torch {torch.__version__}")
     made = Captioner(card, network, words, at.device, Timing(at.device), profile)
     began = perf_counter()
-    work = made.begin(made.example(), np.full((8, 8, 3), 128, np.uint8))
+    work = made.begin(made.example(), np.full((card.side, card.side, 3), 128, np.uint8))
     for call in range(_TEST_TOKENS):
         work.make(call)
     return replace(made, test_s=perf_counter() - began)

@@ -8,7 +8,7 @@ from latentry.contracts import Control, Preprocess, ResolvedRequest
 from latentry.rules.passes import passes
 from worker.engine.inputs.canny import canny
 from worker.engine.inputs.canvas import Canvas, Pixels, on_white
-from worker.engine.inputs.resize import resized
+from worker.engine.inputs.resize import resized, resized_in_strips
 
 
 def control_pictures(
@@ -25,7 +25,9 @@ def control_pictures(
             image = resized(image, width, height, control.resize_mode).crop(canvas.box)
     sizes = [(one.width, one.height) for one in passes(request)]
     found = {
-        size: _preprocessed(control, np.asarray(resized(image, *size, control.resize_mode)))
+        size: _preprocessed(
+            control, resized_in_strips(np.asarray(image), *size, control.resize_mode)
+        )
         for size in sizes
     }
     return tuple(found[size] for size in sizes)

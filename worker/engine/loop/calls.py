@@ -77,7 +77,8 @@ class Calls(Generic[T]):
                 break
             share.called(expected_s, is_free=is_alone)
             made += 1
-            called = self._advance_all(batch, batch.rows)
+            [member] = batch.members
+            called = self._advance_alone(member, batch.rows)
             events += called
             ended = {(event.job, event.index) for event in called if isinstance(event, Failed)}
             if ended:
@@ -108,12 +109,17 @@ class Calls(Generic[T]):
                 return []
         events: list[Event] = []
         for member in batch.members:
-            try:
-                events += self._advance([member], member.key.bucket or member.rows)
-            except JobFailed as error:
-                self._on_left(member)
-                events.append(failed(member.order, error))
+            events += self._advance_alone(member, member.key.bucket or member.rows)
         return events
+
+    def _advance_alone(self, member: T, rows: int) -> list[Event]:
+        """Advance one image, or let it fail."""
+        try:
+            return self._advance([member], rows)
+        except JobFailed as error:
+            log.warning("engine.image_failed", job=member.order.job, why=error.message)
+            self._on_left(member)
+            return [failed(member.order, error)]
 
     def _advance(self, members: Sequence[T], rows: int) -> list[Event]:
         steps_before = [member.step for member in members]

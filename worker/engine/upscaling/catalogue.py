@@ -87,8 +87,8 @@ def open_upscalers(
                 _refuse_larger(network, budget_bytes, used_bytes)
                 used_bytes += network.size_bytes
                 yield network
-        except ConfigurationError as error:
-            log.error("upscaler.unusable", upscaler=id, why=error.message)
+        except (ConfigurationError, torch.OutOfMemoryError) as error:
+            log.error("upscaler.unusable", upscaler=id, why=str(error))
 
 
 def _identity(file: Path) -> str:

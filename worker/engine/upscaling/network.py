@@ -7,10 +7,9 @@ import numpy as np
 import torch
 
 from latentry.contracts import ResolvedUpscale, UpscalerCard
-from latentry.errors import JobFailed, NonFiniteOutput
+from latentry.errors import NonFiniteOutput
 from latentry.rules.upscaling import tiles
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.job_failures import as_job_failed
 from worker.engine.loop.backend import Pictures, Taken
 from worker.engine.timing import Timing
 from worker.engine.upscaling.blending import Mosaic
@@ -81,12 +80,11 @@ class TiledEnlargement:
         self._resampling: Resampling | None = None
 
     def make(self, call: int) -> None:
-        """Make one tile, or one strip. Raises OutOfMemory, EngineError or NonFiniteOutput."""
-        with as_job_failed():
-            if call < len(self._tiles):
-                self._make_tile(call)
-            else:
-                self._make_strip(call - len(self._tiles))
+        """Make one tile, or one strip. Raises NonFiniteOutput."""
+        if call < len(self._tiles):
+            self._make_tile(call)
+        else:
+            self._make_strip(call - len(self._tiles))
 
     @torch.inference_mode()
     def _make_tile(self, call: int) -> None:
@@ -103,14 +101,10 @@ class TiledEnlargement:
         self._resampling.make(strip)
 
     def take(self) -> Pictures:
-        """The finished picture."""
+        """The finished picture. Raises NonFiniteOutput."""
         if self._resampling is not None:
             return self._resampling.take()
-        try:
-            with as_job_failed():
-                return Taken([self._picture()])
-        except JobFailed as error:
-            return Taken([error])
+        return Taken([self._picture()])
 
     def _picture(self) -> Pixels:
         """RGB bytes [H, W, 3] on the host. Waits for the device. Raises NonFiniteOutput."""

@@ -2,6 +2,7 @@
 
 from latentry.contracts import InputFile, ResolvedUpscale, UpscalerCard
 from latentry.rules.upscaling import call_sizes
+from worker.engine.background.tool import Call
 
 _EXAMPLE_PX = 512  # side of an example's result, where no network has tiles of its own
 
@@ -13,13 +14,9 @@ class Upscaler:
 
     card: UpscalerCard
 
-    def calls(self, request: ResolvedUpscale) -> list[tuple[int, int]]:
-        """Height and width of what each call makes."""
-        return call_sizes(request, self.card)
-
-    def is_light(self, _request: ResolvedUpscale, _call: int) -> bool:
-        """None is."""
-        return False
+    def calls(self, request: ResolvedUpscale) -> list[Call]:
+        """Tiles or strips."""
+        return [Call(*size) for size in call_sizes(request, self.card)]
 
     def example(self) -> ResolvedUpscale:
         """A request of one tile or strip."""

@@ -8,8 +8,9 @@ import structlog
 import torch
 
 from latentry.contracts import Seamless
-from latentry.errors import JobFailed, NonFiniteOutput, OutOfMemory
+from latentry.errors import JobFailed, NonFiniteOutput
 from worker.engine.inputs.canvas import Pixels
+from worker.engine.job_failures import as_job_failed
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.decode import Decoded, decode
 
@@ -36,7 +37,7 @@ class Fp32Retry:
         return self.decoded.ready
 
     def take(self) -> list[Pixels | JobFailed]:
-        """RGB bytes [H, W, 3], NonFiniteOutput or OutOfMemory, for each latent."""
+        """RGB bytes [H, W, 3], or a JobFailed, for each latent."""
         pairs = zip(self.decoded.take(), self.latents, strict=True)
         return [
             self._retry(latent) if isinstance(answer, NonFiniteOutput) else answer
@@ -49,8 +50,9 @@ class Fp32Retry:
             return NonFiniteOutput()
         log.warning("vae.retried_in_fp32", model=self.model.card.id)
         try:
-            in_fp32 = copy.deepcopy(vae).to(torch.float32)
-            [answer] = decode(self.model, [latent], vae=in_fp32, seamless=self.seamless).take()
-        except torch.OutOfMemoryError:
-            return OutOfMemory()
+            with as_job_failed():
+                in_fp32 = copy.deepcopy(vae).to(torch.float32)
+                [answer] = decode(self.model, [latent], vae=in_fp32, seamless=self.seamless).take()
+        except JobFailed as error:
+            return error
         return answer

@@ -11,9 +11,9 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from latentry.contracts import InputFile, ResolvedCaption
 from latentry.errors import NonFiniteOutput
+from latentry.rules.upscaling import STRIP_PIXELS
 from tests.worker.engine.captioning import tiny_blip
 from worker.engine.background.backend import Background
-from worker.engine.captioning import captioner as captioning
 from worker.engine.captioning.captioner import Captioner, open_captioner, prepared
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
@@ -81,7 +81,9 @@ def test_it_says_what_transformers_says(captioner: Captioner, folder: Path, seed
     found, steps = said(captioner, order(seed))
     expected, tokens = stock(folder, seed)
     assert found[str(seed)] == expected
-    assert steps[-1].step == tokens + 1
+    calls = len(captioner.calls(order(seed).request))
+    made = calls - MOST + tokens  # as many as it takes before the first token
+    assert steps[-1].step == (MOST + 1) * made // calls
 
 
 def test_pictures_are_told_apart_and_captions_end_early(captioner: Captioner, folder: Path) -> None:
@@ -112,14 +114,26 @@ def test_one_without_numbers_ends_its_job_alone(captioner: Captioner) -> None:
     assert any(isinstance(one, Done) for _ in range(99) for one in running.step())
 
 
-def test_a_picture_is_resized_in_a_call_whose_time_is_bounded(captioner, monkeypatch) -> None:
-    """Not where an order joins: everybody's steps wait for that, however large the picture is."""
-    resized = list[int]()
-    monkeypatch.setattr(captioning, "prepared", lambda *args: resized.append(1) or prepared(*args))
-    work = captioner.begin(order(0).request, picture(0))
-    assert not resized
-    work.make(0)
-    assert resized
+def test_a_large_picture_is_resized_in_calls_whose_time_is_bounded(captioner, monkeypatch) -> None:
+    """Everybody's steps wait for each: not all at once, and not where an order joins."""
+    large = picture(0, 3000, 1000)
+    image = InputFile(file="file_1", pixel_sha256="1", width=3000, height=1000)
+    request = ResolvedCaption(image=image, max_tokens=1)
+    calls = captioner.calls(request)
+    shown = list[torch.Tensor]()
+
+    def look(**inputs):
+        shown.append(inputs["pixel_values"])
+        return [torch.zeros(1, 1, 32)]
+
+    monkeypatch.setattr(captioner.network.vision_model, "forward", look)
+    work = captioner.begin(request, large)
+    for number, call in enumerate(calls[:-1]):
+        assert not shown
+        assert call.height * call.width <= STRIP_PIXELS + 3000
+        work.make(number)
+    assert [call.operation for call in calls[-2:]] == ["", ""]
+    assert torch.equal(shown[0], prepared(large, tiny_blip.SIDE))
 
 
 def test_no_more_tokens_are_made_than_wanted(captioner: Captioner, folder: Path) -> None:

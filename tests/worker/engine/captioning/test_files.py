@@ -169,3 +169,16 @@ def test_a_worker_without_a_usable_one_serves_all_else(folder: Path) -> None:
     settings = Settings(models="a=simulated:call_ms=0.1", captioner=str(folder), device="cpu")
     _, cards = open_backend(settings, NoKeepalive())
     assert not [card for card in cards if hasattr(card, "captioner")]
+
+
+@pytest.mark.parametrize("step", ["read_blip", "prepared"])
+def test_one_for_which_the_device_has_no_memory_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Else the worker would end, start again and end."""
+
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(captioner, step, refuse)
+    assert open_captioner(folder, CPU, 0, 0) is None

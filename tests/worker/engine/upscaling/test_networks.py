@@ -14,8 +14,10 @@ from worker.engine.background.backend import Background
 from worker.engine.device import Device
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import BackgroundOrder, Done, Engine, Failed
+from worker.engine.upscaling import catalogue
 from worker.engine.upscaling.catalogue import TILE_PX, load, open_upscalers, upscaler_files
 from worker.engine.upscaling.lanczos import Lanczos
+from worker.engine.upscaling.reading import read_network
 from worker.stepping import SLOW_STEPS
 
 CPU = Device.choose("cpu", "float32")
@@ -231,3 +233,21 @@ def test_those_that_do_not_fit_into_the_memory_for_models_are_left_out(tmp_path)
         assert opened(2 * size) == ["a", "c"]
     [why] = [one["why"] for one in logs if one["event"] == "upscaler.unusable"]
     assert f"LATENTRY_MODEL_MEMORY_BYTES allows {2 * size}" in why
+
+
+def test_one_for_which_the_device_has_no_memory_is_left_out(tmp_path, monkeypatch) -> None:
+    """Else the worker would end, start again and end."""
+    network(tmp_path, esrgan.random_weights(), "a")
+    network(tmp_path, esrgan.random_weights(blocks=3), "b")
+
+    def read(name, weights):
+        if "a.safetensors" in name:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return read_network(name, weights)
+
+    monkeypatch.setattr(catalogue, "read_network", read)
+    with capture_logs() as logs:
+        assert [one.card.id for one in open_upscalers([("", tmp_path)], CPU)] == ["b"]
+    assert [one["why"] for one in logs if one["event"] == "upscaler.unusable"] == [
+        "CUDA out of memory"
+    ]

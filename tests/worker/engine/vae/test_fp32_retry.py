@@ -127,3 +127,25 @@ def test_what_overflows_in_fp32_too_is_never_a_black_picture(
 
     half.adopt("epsilon", dataclasses.replace(model, vae=Told(model.vae, decode)))
     assert isinstance(decoded(half, tiny.order(num_inference_steps=1)), NonFiniteOutput)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), "out_of_memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "engine_error"),
+    ],
+)
+def test_if_the_second_decode_fails_so_does_the_picture_alone(
+    half: Diffusion, error: Exception, code: str
+) -> None:
+    model = half.models["epsilon"]
+
+    def decode(latent: torch.Tensor) -> Any:
+        if latent.dtype is torch.float32:
+            raise error
+        return (torch.full((1, 3, 64, 64), float("nan"), dtype=latent.dtype),)
+
+    half.adopt("epsilon", dataclasses.replace(model, vae=Told(model.vae, decode)))
+    assert decoded(half, tiny.order(num_inference_steps=1)).code == code
