@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 MOST: Final = 3  # processes that die of a file, as of a job
 _PROCESS: Final = token_hex(8)  # process ids come again, in a container at each start
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")  # Linux's, another one after each reboot
 
 
 class Attempts:
@@ -25,17 +26,24 @@ class Attempts:
     Of a GPU's context that is lost, a segmentation fault or the system's out-of-memory killer no
     process can tell, and the next one would die of the same file. A note is a file that its process
     keeps locked: one that is not is of a process that died. Its name begins with how many rounds
-    were fatal when that began: all whom one event ends (a reboot, a container's end) are one death.
+    were fatal when that began: all whom one event ends (a container's end) are one death. Then
+    comes the machine's boot, until another process has seen it dead: one that nobody saw dead
+    before the next boot was ended by that.
     `fatal`: what a process does not go on after. `machine`: device and software, on another one of
-    which a file may well load. Without a folder nothing is noted.
+    which a file may well load. `boot`: an id of this boot. Without a folder nothing is noted.
     """
 
     def __init__(
-        self, folder: Path | None, machine: str = "", fatal: type[Exception] = MemoryError
+        self,
+        folder: Path | None,
+        machine: str = "",
+        fatal: type[Exception] = MemoryError,
+        boot: str | None = None,
     ) -> None:
         self._folder = folder
         self._machine = machine
         self._fatal = fatal
+        self._boot = this_boot() if boot is None else boot
         self._own: dict[str, tuple[Path, int]] = {}
 
     def begin(self, name: str, identity: Callable[[], str]) -> None:
@@ -49,9 +57,9 @@ class Attempts:
             text = f"{self._machine} {name} {identity()}"
             place = self._folder / sha256(text.encode()).hexdigest()[:16]
             place.mkdir(parents=True, exist_ok=True)
-            rounds = {_round(note) for note in place.iterdir() if _is_abandoned(note)}
+            rounds = _fatal_rounds(place, self._boot)
             if len(rounds) < MOST:
-                self._own[name] = _note(place, len(rounds))
+                self._own[name] = _note(place, f"{len(rounds)}.{self._boot}")
                 return
         except OSError as error:  # it is loaded all the same
             log.warning("attempt.not_noted", of=name, why=str(error))
@@ -99,21 +107,37 @@ def forget_own(folder: Path) -> None:
             note.unlink()
 
 
-def _note(place: Path, number: int) -> tuple[Path, int]:
+def this_boot() -> str:
+    """Empty where the system does not say: then reboots count."""
+    with suppress(OSError):
+        return _BOOT.read_text().strip()
+    return ""
+
+
+def _note(place: Path, began: str) -> tuple[Path, int]:
     """Write this process's note, locked before others see it; its place and descriptor."""
     draft = place / f".{_PROCESS}"
     descriptor = os.open(draft, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return draft.rename(place / f"{number}.{_PROCESS}"), descriptor
+        return draft.rename(place / f"{began}.{_PROCESS}"), descriptor
     except OSError:  # network drives may have no locks
         os.close(descriptor)
         draft.unlink(missing_ok=True)
         raise
 
 
-def _round(note: Path) -> str:
-    return note.name.partition(".")[0]
+def _fatal_rounds(place: Path, boot: str) -> set[str]:
+    """Rounds whose processes died, and not by a reboot: somebody saw that before the next one."""
+    rounds = set[str]()
+    for note in [one for one in place.iterdir() if _is_abandoned(one)]:
+        number, began_in, *rest = note.name.split(".")
+        if began_in == boot:
+            with suppress(FileNotFoundError):  # another process does the same
+                note.rename(place / ".".join((number, "", *rest)))
+        if began_in in ("", boot):
+            rounds.add(number)
+    return rounds
 
 
 def _is_abandoned(note: Path) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from latentry.errors import ConfigurationError
+from worker.engine import attempts
 from worker.engine.attempts import MOST, Attempts, forget_own
 
 PROCESS = """
@@ -23,16 +24,18 @@ from worker.engine.attempts import Attempts, forget_own
 from worker.process.sigterm import end_on_sigterm
 folder = Path(sys.argv[1])
 end_on_sigterm(partial(forget_own, folder))
-Attempts(folder, "a machine").begin("pen", lambda: sys.argv[2])
+Attempts(folder, "a machine", boot=sys.argv[3]).begin("pen", lambda: sys.argv[2])
 print("begun", flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def loading(folder: Path, identity: str = "file") -> Iterator["subprocess.Popen[str]"]:
+def loading(
+    folder: Path, identity: str = "file", boot: str = "boot"
+) -> Iterator["subprocess.Popen[str]"]:
     """Another process, which loads it until it is ended."""
-    command = [sys.executable, "-c", PROCESS, str(folder), identity]
+    command = [sys.executable, "-c", PROCESS, str(folder), identity, boot]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
         try:
             assert process.stdout is not None
@@ -42,14 +45,16 @@ def loading(folder: Path, identity: str = "file") -> Iterator["subprocess.Popen[
             process.kill()
 
 
-def die(folder: Path, number: int = signal.SIGKILL) -> None:
-    with loading(folder) as process:
+def die(folder: Path, number: int = signal.SIGKILL, boot: str = "boot") -> None:
+    with loading(folder, boot=boot) as process:
         process.send_signal(number)
         assert process.wait() == -number
 
 
-def begin(folder: Path, identity: str = "file", machine: str = "a machine") -> Attempts:
-    found = Attempts(folder, machine)
+def begin(
+    folder: Path, identity: str = "file", machine: str = "a machine", boot: str = "boot"
+) -> Attempts:
+    found = Attempts(folder, machine, boot=boot)
     found.begin("pen", lambda: identity)
     return found
 
@@ -94,6 +99,34 @@ def test_several_that_one_event_ends_are_one_death(tmp_path: Path) -> None:
                 process.kill()
     with pytest.raises(ConfigurationError, match=f"not loaded: {MOST} times"):
         begin(tmp_path)
+
+
+def test_those_that_a_reboot_ends_did_not_die_of_the_file(tmp_path: Path) -> None:
+    for number in range(MOST + 2):
+        die(tmp_path, boot=f"boot {number}")
+    begin(tmp_path, boot="the last").end("pen")
+
+
+def test_deaths_before_a_reboot_are_remembered_after_it(tmp_path: Path) -> None:
+    for _ in range(MOST - 1):
+        die(tmp_path, boot="a")
+    die(tmp_path, boot="a")  # by the reboot
+    die(tmp_path, boot="b")
+    for boot in ("b", "c"):
+        with pytest.raises(ConfigurationError, match=f"not loaded: {MOST} times"):
+            begin(tmp_path, boot=boot)
+
+
+def test_where_the_system_has_no_id_of_its_boot_every_death_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(attempts.this_boot()) > 8
+    monkeypatch.setattr(attempts, "_BOOT", tmp_path / "none")
+    assert attempts.this_boot() == ""
+    for _ in range(MOST):
+        die(tmp_path, boot="")
+    with pytest.raises(ConfigurationError):
+        begin(tmp_path, boot="")
 
 
 def test_one_that_works_is_forgiven_and_one_that_merely_fails_is_not(tmp_path: Path) -> None:
