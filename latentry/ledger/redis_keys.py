@@ -64,7 +64,12 @@ KEYS: Final = (
     Key("adapters", "hash", "model id to the digest of its workers' adapters"),
     Key("adapter_list:<digest>", "string", "adapters, as workers read their files", "7 days"),
     Key("workers", "zset", "live workers, by when they count as dead"),
-    Key("servers:<model>", "zset", "workers that have it, or did just now, till when", "5 minutes"),
+    Key(
+        "servers:<model>",
+        "zset",
+        "who has it, loads it, or had it just now, till when",
+        "5 minutes",
+    ),
     Key("withdrawn", "set", "models that no worker has, of which jobs may still come back"),
     Key("worker:<id>", "string", "the models that one of them serves", "some heartbeats"),
     Key("listed:<worker>", "string", "the digest of the adapters that it has", "some heartbeats"),

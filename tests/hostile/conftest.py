@@ -57,11 +57,10 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
     upscaler = UpscalerCard(
         id="lanczos", architecture="Lanczos", scale=8.0, default_scale=2.0, created=1_790_000_000
     )
-    ledger.run(commands.register_model(upscaler))
     preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
-    ledger.run(commands.register_model(preprocessors))
     captioner = CaptionerCard(captioner="blip", side=384)
-    ledger.run(commands.register_model(captioner))
     serving.queues += [upscaler.queue, preprocessors.queue, captioner.queue]
     ledger.run(commands.heartbeat("fake", serving.queues, ttl_s=60))
+    for one in (upscaler, preprocessors, captioner):
+        ledger.run(commands.register_model(one))
     return serving

@@ -38,6 +38,7 @@ from latentry.ledger.commands.worker import (
     report_progress,
     save_checkpoint,
     settle,
+    starting,
     withdraw_model,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "reserve_bell",
     "save_checkpoint",
     "settle",
+    "starting",
     "sweep",
     "take_ends",
     "was_kept",

@@ -71,6 +71,11 @@ def heartbeat(
     return Command("worker/heartbeat", arguments, int)
 
 
+def starting(worker: str, models: Iterable[str]) -> Command[int]:
+    """This worker is loading these models: nobody withdraws them in the next five minutes."""
+    return heartbeat(worker, [], ttl_s=0, failed=models)
+
+
 def claim(
     worker: str,
     models: Iterable[str],

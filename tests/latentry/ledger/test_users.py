@@ -232,6 +232,32 @@ def test_a_job_whose_record_is_gone_leaves_nothing_behind(
     assert product.keys() == set()
 
 
+def test_a_lost_job_s_user_is_sought_among_all_only_if_it_is_not_known(product: Product) -> None:
+    """The ledger does nothing else meanwhile, however many users wait."""
+    client, root = product.ledger.client, product.ledger.root
+
+    def removals() -> int:
+        return int(client.info("commandstats")["cmdstat_zrem"]["calls"])
+
+    claim = commands.claim("w", ["shapes"], room=1, lease_s=60, begins=True)
+    [suspect] = product.enter("first", jobs=1)
+    product.ledger.run(claim)
+    for number in range(100):
+        product.enter(f"user {number}", jobs=1)
+    [broken] = product.enter("last", jobs=1)
+    before = removals()
+    client.zadd(f"{root}:leases", {str(suspect): 0})
+    client.hset(f"{root}:job:{broken}", "state", "succeeded")
+    client.zadd(f"{root}:deadlines", {str(broken): 0})
+    assert product.ledger.run(commands.sweep(lease_s=60)).unreadable == (broken,)
+    assert removals() - before < 50, "its user is known"
+    before = removals()
+    client.delete(f"{root}:job:{suspect}")
+    again = commands.claim("w", ["shapes"], room=1, lease_s=60)
+    assert len(product.ledger.run(again)) == 1
+    assert removals() - before < 50, "it waits in no user's queue"
+
+
 def test_a_tenant_whose_jobs_name_no_user_has_no_tags_of_users(product: Product) -> None:
     product.enter(jobs=9)
     product.claim(room=3)

@@ -4,17 +4,38 @@ import time
 
 import pytest
 
-from latentry.contracts import JobStatus
+from latentry.contracts import (
+    CaptionerCard,
+    InputFile,
+    JobStatus,
+    ResolvedCaption,
+    ResolvedUpscale,
+    UpscalerCard,
+)
 from latentry.errors import ModelGone
-from latentry.ledger import JobRef, Lease, Ledger, commands
+from latentry.ledger import JobRef, Lease, Ledger, commands, files
 from tests.latentry.ledger.audit import audit
 from tests.latentry.ledger.factory import card, new_job
 from worker.claims.catalogue.served_cards import WITHDRAW_S
 from worker.process.watchdog import BOOT_S
 
+FILE = files.FileRef("default", "file_" + "1" * 32)
+PICTURE = InputFile(file=FILE.id, pixel_sha256="1", width=8, height=8)
+BESIDE = {
+    "captioner": CaptionerCard(captioner="blip", side=384),
+    "upscaler": UpscalerCard(
+        id="4x", architecture="ESRGAN", scale=4, default_scale=4, created=0, tile=160
+    ),
+}
+ASKED = {
+    BESIDE["captioner"].queue: ResolvedCaption(image=PICTURE, max_tokens=4),
+    BESIDE["upscaler"].queue: ResolvedUpscale(image=PICTURE, scale=4, upscaler="4x"),
+}
+
 
 def create(ledger: Ledger, model: str = "shapes") -> JobRef:
-    return ledger.run(commands.create(new_job(model=model), max_queued=1000)).ref
+    job = new_job(request=ASKED[model]) if model in ASKED else new_job(model=model)
+    return ledger.run(commands.create(job, max_queued=1000)).ref
 
 
 def state(ledger: Ledger, ref: JobRef) -> tuple[JobStatus, str]:
@@ -99,6 +120,7 @@ AWAY = {
     "nor anything else": [{"models": [], "failed": ["shapes"]}],
     "it is told to stop": [{"models": ["shapes"]}, {"models": []}],
     "it died": [{"models": ["shapes"], "ttl_s": 0.001}],
+    "it starts": [{"models": [], "ttl_s": 0, "failed": ["shapes"]}],
 }
 
 
@@ -153,3 +175,98 @@ def test_a_record_that_makes_no_sense_ends_and_keeps_no_other_from_ending(ledger
     found = ledger.client.hmget(f"{ledger.root}:job:{broken}", "state", "error_code")
     assert found == [JobStatus.FAILED, "unreadable_record"]
     assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
+
+
+@pytest.fixture(params=BESIDE)
+def beside(request: pytest.FixtureRequest, ledger: Ledger) -> str:
+    """The queue of what one worker has beside models and another has not."""
+    card_ = BESIDE[request.param]
+    ledger.run(commands.register_model(card()))
+    ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=60))
+    ledger.run(commands.heartbeat("w2", ["shapes", card_.queue], ttl_s=60))
+    ledger.run(commands.register_model(card_))
+    new = files.NewFile(FILE, 1, "0" * 64, 8, 8)
+    ledger.run(files.keep(new, ttl_ms=60_000, max_files=9, max_bytes=9))
+    return card_.queue
+
+
+def forget_server(ledger: Ledger, queue: str, worker: str = "w2") -> None:
+    """As if its last heartbeat was five minutes ago."""
+    ledger.client.zadd(f"{ledger.root}:servers:{queue}", {worker: 1})
+
+
+def test_what_is_beside_models_goes_with_the_last_worker_that_had_it(
+    ledger: Ledger, beside: str
+) -> None:
+    """Requests for it would wait for nobody until their time is over."""
+    waiting, other = create(ledger, beside), create(ledger)
+    ledger.run(commands.heartbeat("w2", [], ttl_s=60))
+    ledger.run(commands.sweep(lease_s=60))
+    assert (len(listed(ledger)), state(ledger, waiting)) == (2, (JobStatus.QUEUED, ""))
+    forget_server(ledger, beside)
+    ledger.run(commands.sweep(lease_s=60))
+    assert listed(ledger) == ["shapes"]
+    assert state(ledger, waiting) == (JobStatus.FAILED, "model_gone")
+    assert state(ledger, other) == (JobStatus.QUEUED, "")
+    audit(ledger)
+
+
+def test_jobs_of_a_gateway_that_read_the_catalogue_before_end_too(
+    ledger: Ledger, beside: str
+) -> None:
+    forget_server(ledger, beside)
+    for _ in range(3):
+        late = create(ledger, beside)
+        ledger.run(commands.sweep(lease_s=60))
+        assert state(ledger, late) == (JobStatus.FAILED, "model_gone")
+
+
+def test_it_is_there_again_with_the_next_worker_that_has_it(ledger: Ledger, beside: str) -> None:
+    forget_server(ledger, beside)
+    ledger.run(commands.sweep(lease_s=60))
+    [own] = [one for one in BESIDE.values() if one.queue == beside]
+    ledger.run(commands.heartbeat("w3", [beside], ttl_s=60))
+    ledger.run(commands.register_model(own))
+    ref = create(ledger, beside)
+    ledger.run(commands.sweep(lease_s=60))
+    assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
+
+
+@pytest.mark.parametrize("what", ["nobody is there", "one that has it starts"])
+def test_it_stays_while(ledger: Ledger, beside: str, what: str) -> None:
+    forget_server(ledger, beside)
+    if what == "nobody is there":
+        for worker in ("w1", "w2"):
+            ledger.run(commands.heartbeat(worker, [], ttl_s=60))
+        forget_server(ledger, beside)
+    else:
+        ledger.run(commands.starting("w3", [beside]))
+    ref = create(ledger, beside)
+    ledger.run(commands.sweep(lease_s=60))
+    assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
+
+
+def test_a_worker_that_starts_takes_no_jobs_so_far(ledger: Ledger) -> None:
+    ledger.run(commands.register_model(card()))
+    ledger.run(commands.starting("w1", ["shapes"]))
+    [entry] = ledger.run(commands.list_models())
+    assert entry.workers == 0
+
+
+@pytest.mark.parametrize("damage", ["its cost cannot be read", "its record is gone"])
+def test_what_ran_of_a_lost_job_counts_no_longer(ledger: Ledger, damage: str) -> None:
+    """Its seat would seem taken for ever, and waits too long for others to be accepted."""
+    ledger.run(commands.register_model(card()))
+    lost, kept = (create(ledger) for _ in range(2))
+    assert len(ledger.run(commands.claim("w1", ["shapes"], room=2, lease_s=60))) == 2
+    load = f"{ledger.root}:load:shapes"
+    before = {what: int(sum) for what, sum in ledger.client.hgetall(load).items()}
+    if damage == "its record is gone":
+        ledger.client.delete(f"{ledger.root}:job:{lost}")
+    else:
+        ledger.client.hset(f"{ledger.root}:job:{lost}", "cost_ms", "?")
+    ledger.client.zadd(f"{ledger.root}:leases", {str(lost): 0})
+    ledger.run(commands.sweep(lease_s=60))
+    after = {what: int(sum) for what, sum in ledger.client.hgetall(load).items()}
+    assert after == {what: sum / 2 for what, sum in before.items()}
+    assert state(ledger, kept) == (JobStatus.RUNNING, "")

@@ -40,7 +40,9 @@ async def test_kinds_are_those_that_some_model_makes(client, worker, ledger: Led
     assert JobKind.CLIP in found.kinds
     assert JobKind.UPSCALE not in found.kinds
     assert JobKind.CONTROL not in found.kinds
-    ledger.run(commands.register_model(PreprocessorsCard(preprocessors=("canny",))))
+    card_of_all = PreprocessorsCard(preprocessors=("canny",))
+    ledger.run(commands.heartbeat("w", [card_of_all.queue], ttl_s=60))
+    ledger.run(commands.register_model(card_of_all))
     later = await asked(client)
     while not later.preprocessors:  # the catalogue is read once a second
         later = await asked(client)

@@ -17,9 +17,9 @@ CARD = CaptionerCard(
 @pytest.fixture
 def captioner(worker: FakeWorker) -> None:
     """A live worker that has one."""
-    worker.ledger.run(commands.register_model(CARD))
     worker.queues = ["shapes", CARD.queue]
     worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+    worker.ledger.run(commands.register_model(CARD))
 
 
 async def post(client, headers=None, **body):

@@ -26,19 +26,17 @@ JSON, FORM = "application/json", "multipart/form-data"
 def serving(worker: FakeWorker) -> FakeWorker:
     """A worker for all kinds of jobs."""
     own = card()
-    more = {"max_frames": 16, "clips": tuple(ClipFormat)}
-    limits = own.limits.model_copy(update=more)
-    worker.ledger.run(commands.register_model(own.model_copy(update={"limits": limits})))
     lanczos = UpscalerCard(
         id="lanczos", architecture="Lanczos", scale=8, default_scale=2, created=1_790_000_000
     )
-    worker.ledger.run(commands.register_model(lanczos))
     preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
-    worker.ledger.run(commands.register_model(preprocessors))
     captioner = CaptionerCard(captioner="blip", side=384)
-    worker.ledger.run(commands.register_model(captioner))
     worker.queues = ["shapes", lanczos.queue, preprocessors.queue, captioner.queue]
     worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+    more = {"max_frames": 16, "clips": tuple(ClipFormat)}
+    limits = own.limits.model_copy(update=more)
+    for one in (own.model_copy(update={"limits": limits}), lanczos, preprocessors, captioner):
+        worker.ledger.run(commands.register_model(one))
     return worker
 
 

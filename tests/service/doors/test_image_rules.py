@@ -77,7 +77,9 @@ async def test_what_is_made_of_a_picture_is_judged_and_its_words_are_no_picture(
 ) -> None:
     lanczos = UpscalerCard(id="lanczos", architecture="x", scale=4, default_scale=2, created=0)
     preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
-    for one in (lanczos, preprocessors, CaptionerCard(captioner="blip", side=384)):
+    every = lanczos, preprocessors, CaptionerCard(captioner="blip", side=384)
+    ledger.run(commands.heartbeat("another", [one.queue for one in every], ttl_s=60))
+    for one in every:
         ledger.run(commands.register_model(one))
     for path in ("upscales", "controls"):
         answer = await client.post(f"/v1/{path}", json={"image": png()})

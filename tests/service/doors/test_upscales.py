@@ -29,9 +29,10 @@ NETWORK = UpscalerCard(
 @pytest.fixture
 def upscalers(worker: FakeWorker) -> None:
     """A live worker of two of them, one of which another worker of old wrote differently."""
+    worker.ledger.run(commands.heartbeat("w", ["upscaler/lanczos", "upscaler/4x-Tiny"], ttl_s=60))
+    worker.ledger.run(commands.starting("old", ["upscaler/4X-TINY"]))
     for card in (LANCZOS, NETWORK, NETWORK.model_copy(update={"id": "4X-TINY"})):
         worker.ledger.run(commands.register_model(card))
-    worker.ledger.run(commands.heartbeat("w", ["upscaler/lanczos", "upscaler/4x-Tiny"], ttl_s=60))
 
 
 def png(width: int = 20, height: int = 10) -> str:

@@ -102,7 +102,8 @@ local function finish(ref, to, code, message)
   record_end(ref, to, code, started and started - created or nil, started and now - started or nil)
 end
 
--- Ends a job whose record cannot be read (another version's, or changed by hand) as far as possible.
+-- Ends a job whose record cannot be read (another version's, or changed by hand) as far as possible. What
+-- of it was leased is counted anew by the sweep.
 local function break_off(ref, model, has_ended)
   local now = now_ms()
   if not has_ended then
@@ -111,7 +112,7 @@ local function break_off(ref, model, has_ended)
       "This version cannot read the ledger's record of this job.")
     record_end(ref, 'failed', 'unreadable_record')
   end
-  purge(ref, model)
+  purge(ref, model, field(ref, 'user'))
   unpin_files(ref)
   redis.call('ZREM', key('leases'), ref)
   redis.call('ZADD', key('retention'), now + (field(ref, 'ttl_ms') or 3600000), ref)

@@ -26,6 +26,27 @@ local function end_lease(ref)
   end
 end
 
+-- What runs, counted anew: a record that is gone, or cannot be read, does not tell what was added for it.
+local function recount_leased()
+  local sums = {}
+  for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
+    local model, cost, images = fields(ref, 'model', 'cost_ms', 'n')
+    local sum = sums[model] or { 0, 0 }
+    if model then
+      sums[model] = { sum[1] + (tonumber(cost) or 0), sum[2] + (tonumber(images) or 0) }
+    end
+  end
+  for _, models in ipairs({ redis.call('HKEYS', key('models')),
+    redis.call('SMEMBERS', key('withdrawn')) }) do
+    for _, model in ipairs(models) do
+      local sum = sums[model] or { 0, 0 }
+      redis.call('HDEL', key('load', model), 'leased_ms', 'leased_images')
+      add_load(model, 'leased_ms', sum[1])
+      add_load(model, 'leased_images', sum[2])
+    end
+  end
+end
+
 -- Whether the lease with this fence still holds.
 local function holds(ref, fence)
   local state, held = fields(ref, 'state', 'fence')

@@ -148,11 +148,17 @@ local function leave_user(ref, tenant, model, user, cost)
   drop_idle_user(model, tenant, user)
 end
 
--- The same where the job's record is gone; `user`: whose it was, if known.
+-- The same where the job's record is gone; `user`: whose it was, if known. Only of one that waits with
+-- a name is it not: then it is sought among the users who wait in this queue.
 local function purge_user(ref, tenant, model, user)
-  for _, user in ipairs(user and { user } or redis.call('ZRANGE', key('users', model, tenant), 0, -1)) do
-    if redis.call('ZREM', queue_of_user(model, tenant, user), ref) == 1 then
-      drop_idle_user(model, tenant, user)
+  local users = { user or NOBODY }
+  if not user and redis.call('ZSCORE', key('named_queue', model, tenant), ref) then
+    users = redis.call('ZRANGE', key('users', model, tenant), 0, -1)
+  end
+  for _, one in ipairs(users) do
+    if redis.call('ZREM', queue_of_user(model, tenant, one), ref) == 1 then
+      drop_idle_user(model, tenant, one)
+      return
     end
   end
 end

@@ -1,8 +1,8 @@
 -- Ends what is overdue: leases, deadlines, dead workers. Run by every gateway about once a second.
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
--- Reads: bell, file, gone, models, virtual_time
+-- Reads: bell, file, gone, servers, virtual_time
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, named_queue, pins, quarantined, queue, receivers, retention, stop, suspects,
+--   job, leases, load, models, named_queue, pins, quarantined, queue, receivers, retention, stop, suspects,
 --   swept, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time,
 --   users, waiting_cost, wake, weights, withdrawn, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
@@ -21,6 +21,10 @@ if math.abs(now - last) > gap then
   end
 end
 
+-- Jobs whose records cannot be read, which must not keep all others from being swept; and whether what runs
+-- is counted as it is.
+local broken, is_counted = {}, true
+
 local function due(set)
   return redis.call('ZRANGEBYSCORE', key(set), '-inf', now, 'LIMIT', 0, batch)
 end
@@ -33,13 +37,11 @@ local function overdue(set)
       refs[#refs + 1] = ref
     else
       redis.call('ZREM', key(set), ref)
+      is_counted = false
     end
   end
   return refs
 end
-
--- A job whose record cannot be read must not keep all others from being swept.
-local broken = {}
 
 local function each(set, act)
   for _, ref in ipairs(overdue(set)) do
@@ -47,6 +49,7 @@ local function each(set, act)
     if not pcall(act, ref) then
       break_off(ref, field(ref, 'model') or '', has_ended)
       broken[#broken + 1] = ref
+      is_counted = false
     end
   end
 end
@@ -67,16 +70,35 @@ each('leases', function(ref)
 end)
 
 each('deadlines', expire)
-
--- Jobs that ran when their models went, and came back since.
-for _, model in ipairs(redis.call('SMEMBERS', key('withdrawn'))) do
-  end_waiting(model, batch)
-  if redis.call('EXISTS', key('load', model)) == 0 then -- nothing of it runs that could come back
-    redis.call('SREM', key('withdrawn'), model)
-  end
+if not is_counted then
+  recount_leased()
 end
 
 redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
+
+-- Upscalers and the like, whose names have a slash: workers never remove one while they run, but may come
+-- back without it. While there is none at all, what waits for them waits as all else does.
+local function is_beside_models(name)
+  return string.find(name, '/', 1, true) ~= nil
+end
+
+if redis.call('ZCARD', key('workers')) > 0 then
+  for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+    if is_beside_models(model) and redis.call('ZCOUNT', key('servers', model), now, '+inf') == 0 then
+      redis.call('HDEL', key('models'), model)
+      redis.call('SADD', key('withdrawn'), model)
+    end
+  end
+end
+
+-- Jobs that ran when their models went, and came back since. Of what is beside models, also jobs of gateways
+-- that have read the catalogue a moment before: no worker says again that it is gone.
+for _, model in ipairs(redis.call('SMEMBERS', key('withdrawn'))) do
+  end_waiting(model, batch)
+  if redis.call('EXISTS', key('load', model)) == 0 and not is_beside_models(model) then
+    redis.call('SREM', key('withdrawn'), model) -- nothing of it runs that could come back
+  end
+end
 
 local bells = {}
 for _, model in ipairs(redis.call('HKEYS', key('models'))) do

@@ -1,6 +1,6 @@
 -- Notes that a worker is alive and what it serves, or that it leaves.
--- ARGV: worker, ttl_ms, models by spaces, without which the worker is leaving, the digest of the adapters
--- that it has, and the models by spaces that it has too, and that do not load for now
+-- ARGV: worker, ttl_ms, models by spaces, without which the worker is leaving, or not there yet, the digest
+-- of the adapters that it has, and the models by spaces that it has too, and that are not loaded for now
 -- Writes: listed, servers, worker, workers
 -- Returns 1, or whether a worker that leaves was known.
 local worker, ttl = ARGV[1], tonumber(ARGV[2])

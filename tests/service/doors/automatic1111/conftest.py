@@ -35,9 +35,9 @@ async def settled(client, headers: dict[str, str], count: int) -> dict[str, Any]
 def preprocessors(worker) -> None:
     """A live worker that has all of them."""
     card = PreprocessorsCard(preprocessors=tuple(Preprocess))
-    worker.ledger.run(commands.register_model(card))
     worker.queues = [card.queue]
     worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+    worker.ledger.run(commands.register_model(card))
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ INFOTEXT = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, Size: 512x
 @pytest.fixture
 def upscalers(worker) -> None:
     """A live worker of two upscalers."""
+    worker.queues = ["upscaler/lanczos", "upscaler/4x-Tiny"]
+    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
     for id in ("lanczos", "4x-Tiny"):
         card = UpscalerCard(id=id, architecture="x", scale=4, default_scale=2, created=0)
         worker.ledger.run(commands.register_model(card))
-    worker.queues = ["upscaler/lanczos", "upscaler/4x-Tiny"]
-    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
 
 
 async def test_a_picture_is_enlarged_as_a_job(client, worker, upscalers, jobs, photo) -> None:
@@ -216,9 +216,9 @@ INTERROGATE = "/sdapi/v1/interrogate"
 def captioner(worker) -> None:
     """A live worker that has one."""
     card = CaptionerCard(captioner="blip", side=384)
-    worker.ledger.run(commands.register_model(card))
     worker.queues = [card.queue]
     worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+    worker.ledger.run(commands.register_model(card))
 
 
 async def test_a_picture_is_interrogated_as_a_job(client, worker, captioner, jobs, photo) -> None:

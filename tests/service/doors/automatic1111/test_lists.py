@@ -25,6 +25,7 @@ def full(worker) -> None:
     facts = dict(card()) | {"family": "SD 1.x", "adapters": tuple(every)}
     worker.ledger.run(commands.register_model(RegisteredCard(**facts)))
     lanczos = UpscalerCard(id="lanczos", architecture="x", scale=8, default_scale=2, created=0)
+    worker.ledger.run(commands.heartbeat("another", [lanczos.queue], ttl_s=60))
     worker.ledger.run(commands.register_model(lanczos))
 
 
