@@ -36,6 +36,7 @@ from worker.process.keepalive import Keepalive
 from worker.process.sigterm import end_on_sigterm
 from worker.publishing.publisher import Publisher
 from worker.saving import Saving
+from worker.starting import Starting
 from worker.stepping import Stepping
 
 log = structlog.get_logger()
@@ -45,9 +46,11 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     """Load the models, test them, and serve until SIGTERM."""
     compute = _compute_thread()
     end_on_sigterm(partial(forget_own, settings.data_dir / ATTEMPTS))  # until Celery takes over
-    opened = open_all(settings, keepalive, compute, open_backend)
+    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+    starting = Starting(settings, name)
+    opened = open_all(settings, keepalive, compute, starting.before(open_backend))
     inbox = Inbox()
-    loop, reporter = _wire(settings, keepalive, compute, opened, inbox)
+    loop, reporter = _wire(settings, keepalive, compute, opened, inbox, name)
     models = reporter.heartbeat.models
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
@@ -55,15 +58,11 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     tasks.before_shutdown(app, loop.stop)
     queues = [broker_queue(settings, model) for model in models]
 
-    @signals.setup_logging.connect(weak=False)
-    def leave_logging_alone(**_: Any) -> None:
-        """Celery configures the root logger unless this signal has a receiver."""
-        logging.getLogger("celery").setLevel(logging.WARNING)  # each bell is not worth a line
-
     watcher = _watcher(opened, inbox, models)
 
     @signals.worker_ready.connect(weak=False)
     def begin(sender: Any, **_: Any) -> None:
+        starting.stop()
         reporter.start()
         opened.adapters.start()
         watcher.start(lambda model: tasks.listen_to(sender, broker_queue(settings, model)))
@@ -90,6 +89,11 @@ def _compute_thread() -> Executor:
 
 
 def _serve(app: Celery, queues: list[str]) -> None:
+    @signals.setup_logging.connect(weak=False)
+    def leave_logging_alone(**_: Any) -> None:
+        """Celery configures the root logger unless this signal has a receiver."""
+        logging.getLogger("celery").setLevel(logging.WARNING)  # each bell is not worth a line
+
     # Two threads: one runs the worker's loop, the other takes the bells that ring meanwhile.
     flags = "--pool=threads --concurrency=2 --without-gossip --without-mingle --without-heartbeat"
     with warnings.catch_warnings():
@@ -99,16 +103,18 @@ def _serve(app: Celery, queues: list[str]) -> None:
 
 
 def _wire(
-    settings: Settings, keepalive: Keepalive, compute: Executor, opened: Opened, inbox: Inbox
+    settings: Settings,
+    keepalive: Keepalive,
+    compute: Executor,
+    opened: Opened,
+    inbox: Inbox,
+    name: str,
 ) -> tuple[WorkerLoop, Reporter]:
-    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     backend, metrics = opened.backend, opened.metrics
     ledger = Ledger.open(settings)
     reporter = _reporter(settings, ledger, inbox, name, opened)
     engine = Engine(backend, opened.costs)
     reporter.heartbeat.served.report_pace(compute.submit(engine.paces).result())
-    models = [card.queue for card in opened.cards if isinstance(card, ModelCard)]
-    queues = QueueChoice(models, lambda: backend.resident, lambda: backend.failed)
     loop = WorkerLoop(
         engine=engine,
         stepping=Stepping(
@@ -120,22 +126,35 @@ def _wire(
         ),
         saving=Saving(engine, reporter.checkpoints, every_s=settings.checkpoint_s),
         inbox=inbox,
-        claimer=Claimer(
-            ledger,
-            inbox,
-            name,
-            queues,
-            reporter,
-            lease_s=settings.lease_s,
-            background=[one for one in reporter.heartbeat.models if one not in models],
-            prepare=_preparation(opened).prepare,
-            on_idled=metrics.idled,
-        ),
+        claimer=_claimer(settings, ledger, inbox, name, reporter, opened),
         reporter=reporter,
         publisher=_publisher(settings, ledger, inbox, opened),
         metrics=metrics,
     )
     return loop, reporter
+
+
+def _claimer(
+    settings: Settings,
+    ledger: Ledger,
+    inbox: Inbox,
+    name: str,
+    reporter: Reporter,
+    opened: Opened,
+) -> Claimer:
+    backend = opened.backend
+    models = [card.queue for card in opened.cards if isinstance(card, ModelCard)]
+    return Claimer(
+        ledger,
+        inbox,
+        name,
+        QueueChoice(models, lambda: backend.resident, lambda: backend.failed),
+        reporter,
+        lease_s=settings.lease_s,
+        background=[one for one in reporter.heartbeat.models if one not in models],
+        prepare=_preparation(opened).prepare,
+        on_idled=opened.metrics.idled,
+    )
 
 
 def _watcher(opened: Opened, inbox: Inbox, served: Sequence[str]) -> ModelWatcher:

@@ -1,13 +1,20 @@
-"""A worker that is told to stop before it serves."""
+"""A worker before it serves: it is told to stop, and says what it will have."""
 
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
 from tests.e2e.processes import until
+from tests.latentry.ledger.factory import card, new_job
 from worker.backends import ATTEMPTS
+from worker.starting import Starting
 
 WORKER = """
 import os, threading
@@ -76,3 +83,66 @@ def test_one_that_serves_blames_no_model_as_soon_as_it_is_told_to_stop(settings:
             until(lambda: not list((settings.data_dir / ATTEMPTS).glob("*/*")), timeout_s=30)
         finally:
             process.kill()
+
+
+def test_the_jobs_of_what_it_loads_wait_for_it_however_long_that_takes(
+    settings: Settings, ledger: Ledger
+) -> None:
+    """Another worker that no longer has the model would else end them after five minutes."""
+    ledger.run(commands.register_model(card()))
+    ref = ledger.run(commands.create(new_job(), max_queued=10)).ref
+    servers = f"{ledger.root}:servers:shapes"
+    starting = Starting(settings.model_copy(update={"models": "shapes=/x"}), "w2", every_s=0.01)
+    starting.begin()
+    for _ in range(2):  # as if five minutes were over
+        ledger.client.delete(servers)
+        until(lambda: ledger.client.exists(servers))
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
+    starting.stop()
+    ledger.client.delete(servers)
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    assert record.state == "failed"
+
+
+def test_it_says_all_that_settings_and_folders_name(
+    settings: Settings, ledger: Ledger, tmp_path: Path
+) -> None:
+    folder = tmp_path / "upscalers"
+    folder.mkdir()
+    (folder / "4x.safetensors").touch()
+    named = {
+        "models": "sd15=/x,a=simulated:",
+        "upscalers": f"{folder},own={tmp_path / 'gone.safetensors'},{tmp_path / 'none'}",
+        "captioner": str(tmp_path / "blip"),
+    }
+    starting = Starting(settings.model_copy(update=named), "w")
+    starting.begin(["found"])
+    until(lambda: ledger.client.exists(f"{ledger.root}:servers:caption/captioner"))
+    starting.stop()
+    known = {
+        name.partition(":servers:")[2] for name in ledger.client.keys(f"{ledger.root}:servers:*")
+    }
+    assert known == {
+        "sd15", "a", "found", "upscaler/4x", "upscaler/own", "upscaler/none", "caption/captioner",
+    }  # fmt: skip
+
+
+def test_a_worker_that_loads_says_so_until_it_serves(settings: Settings, ledger: Ledger) -> None:
+    environment = os.environ | settings.to_env() | {"LATENTRY_MODELS": "a=simulated:"}
+    with subprocess.Popen([sys.executable, "-c", WORKER], env=environment, stdout=-1) as process:
+        try:
+            until(lambda: ledger.client.exists(f"{ledger.root}:servers:a"))
+        finally:
+            process.kill()
+
+
+def test_a_ledger_that_is_away_keeps_no_worker_from_starting(settings: Settings) -> None:
+    away = SecretStr("redis://127.0.0.1:9")
+    starting = Starting(settings.model_copy(update={"redis_url": away}), "w", every_s=0.01)
+    with capture_logs() as logs:
+        starting.begin()
+        until(lambda: len(logs) > 1)
+        starting.stop()
+    assert {one["event"] for one in logs} == {"ledger.unavailable"}
