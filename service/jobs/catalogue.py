@@ -21,6 +21,8 @@ from latentry.ledger.catalogue import ADAPTERS_DIFFER
 FRESH_S: Final = 1.0
 DIFFER_S: Final = 30.0  # workers find a new file some seconds one after the other
 
+_CAPTIONERS_DIFFER: Final = "Which of them makes a caption is chance: workers need the same."
+
 E = TypeVar("E")
 
 log = structlog.get_logger()
@@ -38,6 +40,8 @@ class Catalogue:
         self._read_at = float("-inf")
         self._differ_since: dict[str, float] = {}
         self._warned: set[str] = set()
+        self._captioners: dict[str, float] = {}  # when each was last read
+        self._captioners_differ = False
         self._lists: dict[str, tuple[Adapter, ...]] = {}
         self._listed: list[tuple[tuple[Adapter, ...], Mapping[str, int]]] = []
         self._listing = AdapterList(data=[]).model_dump_json()
@@ -94,6 +98,8 @@ class Catalogue:
         self._captioner = _first(CaptionerEntry, entries)
         self._read_at = monotonic()
         self._warn(one.card.id for one in self._entries if one.adapters_differ)
+        if self._captioner is not None:
+            self._warn_of_captioners(self._captioner.card.captioner)
         return tuple(entries)
 
     def _warn(self, differing: Iterable[str]) -> None:
@@ -104,6 +110,16 @@ class Catalogue:
         for model in lasting - self._warned:
             log.warning("adapters.differ", model=model, why=ADAPTERS_DIFFER)
         self._warned = lasting
+
+    def _warn_of_captioners(self, name: str) -> None:
+        """Say once that workers have different ones: their card changes to and fro."""
+        now = monotonic()
+        lately = {one: at for one, at in self._captioners.items() if now - at < DIFFER_S}
+        is_back = name in lately and name != max(lately, key=lambda one: lately[one])
+        self._captioners = lately | {name: now}
+        if is_back and not self._captioners_differ:
+            log.warning("captioners.differ", captioners=sorted(lately), why=_CAPTIONERS_DIFFER)
+        self._captioners_differ = len(lately) > 1 and (is_back or self._captioners_differ)
 
     @property
     def _is_fresh(self) -> bool:

@@ -5,6 +5,7 @@ from httpx import AsyncClient
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from latentry.contracts import CaptionerCard
 from latentry.ledger import AsyncLedger, Ledger, commands
 from latentry.ledger.catalogue import ADAPTERS_DIFFER, read_entry
 from latentry.ledger.connection import Command
@@ -43,6 +44,28 @@ async def test_a_card_that_a_newer_worker_wrote_hides_no_other(
     listed = (await client.get("/v1/models")).json()["data"]
     assert [one["id"] for one in listed] == ["shapes"]
     assert (await client.post("/v1/generations", json={"prompt": "a"})).status_code == 202
+
+
+async def test_workers_with_different_captioners_are_logged_once(
+    client: AsyncClient, ledger: Ledger, settings: Settings
+) -> None:
+    """Each writes its card with every heartbeat. One that replaces another is no fault."""
+    opened = AsyncLedger.open(settings)
+    catalogue = Catalogue(opened)
+
+    async def read(*names: str) -> list[str]:
+        with capture_logs() as logs:
+            for name in names:
+                one = CaptionerCard(captioner=name, side=384)
+                ledger.run(commands.heartbeat(name, [one.queue], ttl_s=60))
+                ledger.run(commands.register_model(one))
+                await catalogue.read()
+        return [" ".join(one["captioners"]) for one in logs if one["event"] == "captioners.differ"]
+
+    assert await read("a", "a", "b", "b") == []
+    assert await read("a") == ["a b"]
+    assert await read("b", "a", "a", "b") == []
+    await opened.close()
 
 
 async def test_workers_with_different_adapters_are_a_warning_and_logged_when_it_lasts(
