@@ -13,6 +13,8 @@ from worker.engine.neighbours import Neighbours
 _LOOK_S: Final = 0.5  # how often the machine's load is looked at
 _PAUSE_S: Final = 2.0  # without a call, after which it is counted anew, and looked at soon
 _SOON_S: Final = 0.1
+# Whoever is busy for a moment must not take a thread of a call that takes many times as long.
+_SHARE: Final = 0.1
 # A thread is given up when others take half of its CPU, and taken again when that is free.
 _LOST, _FREE = 0.5, 0.65
 
@@ -45,6 +47,7 @@ class Threads:
         self._cpus = cpus or len(usable_cpus())
         self._clock = clock
         self._looked_s = self._ended_s = clock()
+        self._longest_s = 0.0  # of the calls since the machine's load was looked at
 
     def take_all(self) -> None:
         """Begin anew with all of them: who was busy while this process started may be done."""
@@ -58,20 +61,24 @@ class Threads:
         few = self._count()
         if few != self.all:
             torch.set_num_threads(few)
+        began = self._clock()
         try:
             yield
         finally:
             if few != self.all:
                 torch.set_num_threads(self.all)
             self._ended_s = self._clock()
+            self._longest_s = max(self._longest_s, self._ended_s - began)
 
     def _count(self) -> int:
         now = self._clock()
+        soon_s = max(_SOON_S, _SHARE * self._longest_s)
+        look_s = max(_LOOK_S, soon_s)
         if now - self._ended_s >= _PAUSE_S:
             self._busy_cpus()  # of the pause: who was busy then may be gone
-            self._looked_s = now - _LOOK_S + _SOON_S
-        elif now - self._looked_s >= _LOOK_S:
-            self._looked_s = now
+            self._looked_s = now - look_s + soon_s
+        elif now - self._looked_s >= look_s:
+            self._looked_s, self._longest_s = now, 0.0
             free = self._cpus - self._busy_cpus()
             while self._few > 1 and free < self._few - _LOST:
                 self._few -= 1

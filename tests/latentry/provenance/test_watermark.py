@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentry.provenance.confined import watermark
 from latentry.provenance.confined.process import detect as detect_confined
-from latentry.provenance.confined.watermark import detect, embed
+from latentry.provenance.confined.watermark import _block_means, detect, embed
 from tools.watermark import CHANGES, luma, psnr
 
 
@@ -45,6 +46,22 @@ def test_pictures_of_other_sizes_are_marked_alike(size: tuple[int, int]) -> None
     marked = embed(pixels, 77)
     assert marked.shape == pixels.shape
     assert detect(luma(marked)) == 77
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 640), (300, 200), (512, 512)])
+def test_it_is_added_alike_in_bands_and_at_once(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of strict jobs have the same bits whatever is quickest."""
+    pixels = photo(7, *size)
+    in_bands = embed(pixels, 1_234)
+    monkeypatch.setattr(watermark, "_BAND", 2**30)
+    assert np.array_equal(in_bands, embed(pixels, 1_234))
+
+
+def test_the_means_of_blocks_are_those_of_numpy_to_the_bit() -> None:
+    luma = photo(8)[..., 1].astype(np.float32) / 3
+    assert np.array_equal(_block_means(luma), luma.reshape(64, 8, 64, 8).mean((1, 3)))
 
 
 def test_a_picture_of_one_colour_is_marked_too() -> None:

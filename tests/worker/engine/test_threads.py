@@ -94,6 +94,23 @@ def test_who_was_busy_while_nothing_was_drawn_takes_no_thread() -> None:
         assert torch.get_num_threads() == 1, "and this is now"
 
 
+def test_who_is_busy_for_a_moment_takes_no_thread_of_a_long_call() -> None:
+    """As a client that starts, asks and waits: it would double a call of ten seconds."""
+    machine = Machine(2, 2)
+
+    def call_s(takes_s: float) -> int:
+        with machine.threads.spare():
+            machine.now += takes_s
+            return torch.get_num_threads()
+
+    assert call_s(10.0) == 2
+    machine.now += 5.0
+    machine.busy = 1.0
+    assert call_s(0.2) == 2, "the prompt is encoded"
+    assert call_s(10.0) == 2, "and the first call begins"
+    assert call_s(10.0) == 1, "who was busy all the time stays"
+
+
 def test_all_threads_are_there_again_after_a_call_that_failed() -> None:
     machine = Machine(2, 2)
     machine.used(1.0)
