@@ -17,6 +17,7 @@ from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.preprocessing import Preprocessors
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.engine.upscaling.lanczos import Lanczos
+from worker.process.importing import importing
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
 
@@ -126,9 +127,10 @@ def _card(model: str) -> ModelCard:
 
 def _diffusion(settings: Settings) -> "Diffusion":
     # Imported here: a simulation starts in a second, and needs no torch on its machine.
-    from worker.engine.device import Device
-    from worker.engine.diffusion.diffusion import Diffusion
-    from worker.engine.unet.compiled import CompiledUNets
+    with importing():
+        from worker.engine.device import Device
+        from worker.engine.diffusion.diffusion import Diffusion
+        from worker.engine.unet.compiled import CompiledUNets
 
     saves = settings.ways_to_save_memory
     at = Device.choose(settings.device, settings.dtype)

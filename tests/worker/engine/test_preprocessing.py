@@ -129,9 +129,10 @@ def test_calls_that_do_different_things_are_told_apart_whatever_their_size() -> 
         assert operations == {
             operation: "" if operation == "edges" else operation for operation in operations
         }
-    costs = Costs()
     edges, rows = (replace(trajectory.key, operation=operation) for operation in ("", "rows"))
-    for _ in range(2):
-        costs.observe(rows, 1, 9.0)
-    assert costs.cheapest(edges) is None, "nothing is known of them so far"
-    assert costs.seconds(edges, 1) < 1.0
+    for known, other in ((edges, rows), (rows, edges)):
+        costs = Costs()
+        for _ in range(2):
+            costs.observe(known, 1, 9.0)
+        assert costs.cheapest(other) is None, "nothing is known of them so far"
+        assert costs.seconds(other, 1) < 1.0

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -212,3 +213,23 @@ def test_what_was_read_before_a_failure_is_not_kept_with_it(
     assert {one() for one in seen} == {None}
     with pytest.raises(ConfigurationError, match="damaged"):
         loading.loaded()
+
+
+def test_tokenizers_are_made_while_weights_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blueprint = blueprint_from_folder("a", folder, prefer_fp16=False)
+    begun = threading.Event()
+
+    def tokenizer() -> Any:
+        begun.set()
+        return blueprint.tokenizers["tokenizer"]()
+
+    def read(self: PartReader, name: str) -> Any:
+        assert begun.wait(30), "it was left for later"
+        return reads(self, name)
+
+    reads = PartReader.read
+    monkeypatch.setattr(PartReader, "read", read)
+    begins_first = dataclasses.replace(blueprint, tokenizers={"tokenizer": tokenizer})
+    Loading(begins_first, Device.choose("cpu", "float32")).read()

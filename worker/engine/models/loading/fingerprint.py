@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
@@ -25,19 +25,21 @@ def fingerprints(
     blueprint: Blueprint,
     networks: Mapping[str, nn.Module],
     digests: Mapping[str, Mapping[str, str]],
+    vocabularies: Iterable[str],
 ) -> tuple[str, str]:
     """SHA-256, in hex, of every weight in its file's dtype, every config, vocabulary, noise level:
     of all that pictures depend on, and with the motion module of all that clips depend on.
 
-    `digests`: what `WeightDigest` tells of each weight, by part and name. A digest of headers and
-    sizes would cost nothing, but it is equal for all fine-tunes of a model.
+    `digests`: what `WeightDigest` tells of each weight, by part and name. `vocabularies`: what
+    `vocabulary` tells of each tokenizer. A digest of headers and sizes would cost nothing, but it
+    is equal for all fine-tunes of a model.
     """
     found = hashlib.sha256(f"{blueprint.zeros_for_empty}".encode())
     for field in fields(blueprint.schedule):
         value = getattr(blueprint.schedule, field.name)
         found.update(value.tobytes() if isinstance(value, np.ndarray) else str(value).encode())
-    for tokenizer in blueprint.tokenizers.values():
-        found.update(_vocabulary(tokenizer()).encode())
+    for words in vocabularies:
+        found.update(words.encode())
 
     def take(part: str) -> None:
         upcast = blueprint.parts[part].force_upcast
@@ -74,7 +76,7 @@ class WeightDigest:
         return f"{stored.dtype} {stored.shape} {self._known or self._sha.hexdigest()}"
 
 
-def _vocabulary(tokenizer: Any) -> str:
+def vocabulary(tokenizer: Any) -> str:
     """All that decides which ids a prompt becomes; a call itself says how it truncates and pads."""
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
     special = (

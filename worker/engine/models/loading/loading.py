@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 
 import structlog
 import torch
@@ -15,7 +15,7 @@ from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.loading.early_digests import EarlyDigests
-from worker.engine.models.loading.fingerprint import fingerprints
+from worker.engine.models.loading.fingerprint import fingerprints, vocabulary
 from worker.engine.models.loading.low_memory import slimmed
 from worker.engine.models.loading.part_reader import PartReader
 
@@ -75,10 +75,16 @@ class Loading:
 
     def read(self) -> None:
         """The whole model, on to its device. Raises ConfigurationError."""
-        networks = {name: self._reader.read(name) for name in self._blueprint.parts}
-        once = {name: cache(make) for name, make in self._blueprint.tokenizers.items()}
-        blueprint = replace(self._blueprint, tokenizers=once)  # they take tenths of a second
-        found = fingerprints(blueprint, networks, self._reader.digests)
+        # Tokenizers take tenths of a second of a core, while files and memory are waited for.
+        with ThreadPoolExecutor(1, thread_name_prefix="tokenizers") as beside:
+            made = {
+                name: beside.submit(make).result
+                for name, make in self._blueprint.tokenizers.items()
+            }
+            words = beside.map(lambda tokenizer: vocabulary(tokenizer()), made.values())
+            networks = {name: self._reader.read(name) for name in self._blueprint.parts}
+        blueprint = replace(self._blueprint, tokenizers=made)
+        found = fingerprints(blueprint, networks, self._reader.digests, words)
         slim = slimmed(networks, self._at, self._reader.read)
         self._loaded = LoadedModel.assemble(blueprint, slim, self._at, *found)
 
