@@ -56,7 +56,7 @@ def test_keyframes_may_be_prompts():
         way = client.interpolate("a frog", "a fish", 4, via=["a bird"]).request.interpolation
         assert [one.prompt for one in (*way.via, way.to)] == ["a bird", "a fish"]
         for one in ("a bird", {"prompt": "a bird"}, GenerationRequest(prompt="a bird")):
-            with pytest.raises(InvalidRequest, match="via: .* must be a list") as caught:
+            with pytest.raises(InvalidRequest, match=r"via: .* must be a list") as caught:
                 client.interpolate("a frog", "a fish", 4, via=one)
             assert caught.value.fields.keys() == {"/via"}
 
