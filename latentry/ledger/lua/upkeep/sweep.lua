@@ -1,10 +1,10 @@
 -- Ends what is overdue: leases, deadlines, dead workers. Run by every gateway about once a second.
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
--- Reads: bell, file, gone, servers, virtual_time
+-- Reads: bell, file, gone, virtual_time
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, models, named_queue, pins, quarantined, queue, receivers, retention, stop, suspects,
---   swept, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time,
---   users, waiting_cost, wake, weights, withdrawn, workers
+--   job, leases, load, models, named_queue, pins, quarantined, queue, receivers, retention, servers, stop,
+--   suspects, swept, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
+--   user_time, users, waiting_cost, wake, weights, withdrawn, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -18,6 +18,15 @@ if math.abs(now - last) > gap then
   -- start afresh, and no job is charged with a crash for it.
   for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
     redis.call('ZADD', key('leases'), now + lease, ref)
+  end
+end
+
+if math.abs(now - last) > 240000 then
+  -- Nor could any say what it has, which counts for five minutes: with the first that is back nothing goes
+  -- that another one has.
+  for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+    redis.call('ZADD', key('servers', model), now + 60000, 'somebody')
+    redis.call('PEXPIRE', key('servers', model), 300000)
   end
 end
 
