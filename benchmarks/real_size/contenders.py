@@ -17,6 +17,7 @@ from benchmarks.real_size.figures import (
     GUIDANCE,
     IDLE_S,
     PROMPT,
+    SAMPLER,
     SIDES,
     STEPS,
     Figures,
@@ -27,6 +28,14 @@ from latentry.client import AsyncClient
 
 # What the worker imports before it opens a model.
 _IMPORTS: Final = "import worker.app, worker.engine.diffusion.diffusion"
+
+# Its program, but without a callback for log lines: one of version 0.2.18 is called by threads that
+# wait for the interpreter's lock while its holder waits for them.
+_CYLLAMA: Final = """
+import cyllama.sd.__main__ as cli
+cli.setup_logging = lambda _: None
+raise SystemExit(cli.main())
+"""
 
 
 async def service(figures: Figures, source: Path, checkout: Checkout, pictures: int) -> Figures:
@@ -55,6 +64,7 @@ async def service(figures: Figures, source: Path, checkout: Checkout, pictures: 
                     seed=0,
                     num_inference_steps=STEPS,
                     guidance_scale=GUIDANCE,
+                    sampler=SAMPLER,
                     width=SIDES[figures.size],
                     height=SIDES[figures.size],
                 )
@@ -82,7 +92,7 @@ async def stable_diffusion_cpp(figures: Figures, file: Path) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
         output = await _output(
-            "-m", "benchmarks.real_size.peak", "-m", "cyllama.sd", "txt2img", "--model", str(file),
+            "-m", "benchmarks.real_size.peak", "-c", _CYLLAMA, "txt2img", "--model", str(file),
             "--prompt", PROMPT, "--steps", str(STEPS), "--cfg-scale", str(GUIDANCE), "--seed", "0",
             "--width", side, "--height", side, "--output", f"{folder}/picture.png",
         )  # fmt: skip

@@ -8,6 +8,8 @@ from typing import Final
 
 STEPS: Final = 4
 GUIDANCE: Final = 7.5
+# That of the folder, by name: a single file says nothing of it, and others need more UNet calls.
+SAMPLER: Final = "ddim"
 PROMPT: Final = "a lighthouse at dusk, oil on canvas"
 SIDES: Final = {"sd15": 512, "sdxl": 1024}  # pixels
 SERVICES: Final = {"latentry", "before"}
