@@ -67,7 +67,7 @@ KEYS: Final = (
     Key(
         "servers:<model>",
         "zset",
-        "who has it, loads it, had it just now, or may have, till when",
+        "who has it, loads it, or had it just now, till when",
         "5 minutes",
     ),
     Key("withdrawn", "set", "models that no worker has, of which jobs may still come back"),

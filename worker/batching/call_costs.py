@@ -16,7 +16,7 @@ _NOMINAL_S: Final = 0.05  # of a call of LONE_ROWS, where nothing was measured y
 LONE_ROWS: Final = 2  # an image with guidance
 _SIZES: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64)
 _ENOUGH: Final = 3  # measurements of one kind of call
-_MOST_CURVES: Final = 64
+_MOST_CURVES: Final = 64  # of UNet calls, and as many of the background's
 # A call may have this many times the rows of the largest that was made: how long it takes is then
 # known well enough, and four calls lead from 2 rows to 32.
 _GROWTH: Final = 2
@@ -40,9 +40,10 @@ class Costs:
         """Take in one call; False if it does not count, as the first of each shape, a warm-up."""
         counts = self._curves.setdefault(key.cost_key, Curve()).observe(rows, seconds)
         self._curves.move_to_end(key.cost_key)
-        if len(self._curves) > _MOST_CURVES:  # callers choose the sizes
-            forgotten, _ = self._curves.popitem(last=False)
-            self._tried.pop(forgotten, None)
+        alike = [one for one in self._curves if one.background == key.background]
+        if len(alike) > _MOST_CURVES:  # callers choose the sizes
+            del self._curves[alike[0]]
+            self._tried.pop(alike[0], None)
         if counts and rows > self._tried.get(key.cost_key, (rows, rows))[0]:
             del self._tried[key.cost_key]
         self._caps.clear()

@@ -130,7 +130,7 @@ def _note(place: Path, began: str) -> tuple[Path, int]:
 def _fatal_rounds(place: Path, boot: str) -> set[str]:
     """Rounds whose processes died, and not by a reboot: somebody saw that before the next one."""
     rounds = set[str]()
-    for note in [one for one in place.iterdir() if _is_abandoned(one)]:
+    for note in [one for one in place.glob("*.*.*") if _is_abandoned(one)]:
         number, began_in, *rest = note.name.split(".")
         if began_in == boot:
             with suppress(FileNotFoundError):  # another process does the same

@@ -105,6 +105,7 @@ class ReferenceLedger:
         self.withdrawn: set[str] = set()
         self.bells: set[str] = set()
         self.nobody_swept = False
+        self.kept: set[str] = set()  # models that nobody may withdraw so soon after an outage
         self.fairness = ReferenceFairness()
         self.claimed: dict[str, tuple[object, list[Lease]]] = {}
         self.reserved: dict[JobRef, str] = {}
@@ -346,6 +347,8 @@ class ReferenceLedger:
         return int(is_new)
 
     def withdraw(self, model: str, most: int) -> int:
+        if model in self.kept:
+            return 0
         self.models.discard(model)
         self.withdrawn.add(model)
         ended = self.queue(model)[:most]
@@ -366,6 +369,7 @@ class ReferenceLedger:
         if self.nobody_swept:
             for job in running:
                 job.lease_is_over = False
+            self.kept |= self.models
         self.nobody_swept = False
         for job in running:
             if job.lease_is_over:

@@ -246,25 +246,27 @@ def test_it_stays_while(ledger: Ledger, beside: str, what: str) -> None:
     assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
 
 
-@pytest.mark.parametrize("away", ["the ledger", "all workers"])
-def test_what_is_beside_models_outlasts_a_time_in_which_nobody_could_name_it(
-    ledger: Ledger, beside: str, away: str
+@pytest.mark.parametrize("hours", [1, -1])
+def test_after_an_outage_nothing_goes_before_the_others_are_back(
+    ledger: Ledger, beside: str, hours: int
 ) -> None:
-    """Who has it may come back later than others."""
-    ref = create(ledger, beside)
-    if away == "the ledger":
-        ledger.client.set(f"{ledger.root}:swept", 1)
-    else:
-        for worker in ("w1", "w2"):
-            ledger.run(commands.heartbeat(worker, [], ttl_s=60))
+    """Nobody could say for long what it has; or the clock was set."""
     forget_server(ledger, beside)
+    forget_server(ledger, "shapes", "w1")
+    forget_server(ledger, "shapes")
+    ledger.client.set(f"{ledger.root}:swept", round((time.time() - hours * 3600) * 1000))
+    waiting, other = create(ledger, beside), create(ledger)
     ledger.run(commands.sweep(lease_s=60))
-    ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=60))
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
     ledger.run(commands.sweep(lease_s=60))
-    assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
-    forget_server(ledger, beside, "unknown")
+    assert [state(ledger, one) for one in (waiting, other)] == [(JobStatus.QUEUED, "")] * 2
+    for queue in (beside, "shapes"):
+        left_s = ledger.client.zscore(f"{ledger.root}:servers:{queue}", "somebody") / 1000
+        assert 30 < left_s - time.time() <= 60
+        forget_server(ledger, queue, "somebody")
     ledger.run(commands.sweep(lease_s=60))
-    assert state(ledger, ref) == (JobStatus.FAILED, "model_gone")
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1
+    assert state(ledger, waiting) == (JobStatus.FAILED, "model_gone")
 
 
 def test_a_worker_that_starts_takes_no_jobs_so_far(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,18 @@ def test_sizes_that_callers_choose_do_not_fill_the_memory() -> None:
             costs.observe(BatchKey("model", height, 8, 1), 2, 1.0)
     assert len(costs.to_json()) == 64
     assert costs.seconds(BatchKey("model", 1, 8, 1), 2) > 0
+
+
+def test_sizes_of_the_background_do_not_replace_what_is_known_of_unet_calls() -> None:
+    """A control has calls of several kinds, each of its own size."""
+    costs = measured({2: 1.0})
+    beside = BatchKey("control/preprocessors", 8, 8, 0, 1, background=True, operation="rows")
+    for height in range(1, 500):
+        costs.observe(replace(beside, height=height), 1, 0.01)
+    assert costs.seconds(KEY, 2) == 1.0
+    for height in range(1, 500):
+        costs.observe(replace(KEY, height=height), 2, 1.0)
+    assert costs.cheapest(replace(beside, height=499)) is not None
 
 
 def test_memory_that_ran_out_for_reused_features_is_remembered_too() -> None:

@@ -180,6 +180,16 @@ def test_where_there_are_no_locks_files_are_loaded_and_nothing_is_left_open(
     assert os.listdir("/proc/self/fd") == before
 
 
+def test_files_that_are_no_notes_count_for_nothing(tmp_path: Path) -> None:
+    die(tmp_path)
+    [note] = notes(tmp_path)
+    for name in ("readme", "a.txt", ".draft"):
+        note.with_name(name).touch()
+    found = begin(tmp_path)
+    assert list(note.parent.glob("1.boot.*")), "one died before"
+    found.end("pen")
+
+
 def test_where_a_note_cannot_be_removed_the_file_is_loaded(tmp_path: Path) -> None:
     found = begin(tmp_path)
     [note] = notes(tmp_path)

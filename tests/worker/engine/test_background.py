@@ -61,8 +61,8 @@ class Failing(Upscaler):
         return Taken([np.zeros((4, 4, 3), np.uint8)])
 
 
-def upscale(job: str, id: str) -> BackgroundOrder:
-    image = InputFile(file="file_1", pixel_sha256="", width=40, height=20)
+def upscale(job: str, id: str, width: int = 40, height: int = 20) -> BackgroundOrder:
+    image = InputFile(file="file_1", pixel_sha256="", width=width, height=height)
     request = ResolvedUpscale(image=image, scale=2, upscaler=id)
     return BackgroundOrder(job, 0, request, 0, canvas=Canvas(picture(40, 24)))
 
@@ -115,6 +115,16 @@ def test_after_what_leaves_the_device_unusable_the_worker_ends(method) -> None:
     running.submit(upscale("bad", "failing"))
     with pytest.raises(torch.AcceleratorError):
         ends(running)
+
+
+def test_one_of_which_there_is_nothing_to_make_ends_by_itself() -> None:
+    """As of a record that was changed by hand."""
+    running = engine(Lanczos())
+    running.submit(upscale("bad", "lanczos", 0, 0))
+    running.submit(upscale("good", "lanczos"))
+    found = ends(running)
+    assert found["bad"].error.code == "engine_error"
+    assert isinstance(found["good"], Done)
 
 
 @pytest.mark.parametrize("tool", ["lanczos", "controls"])

@@ -71,7 +71,7 @@ class Background:
         request, tool = self._asked(order)
         with as_job_failed():
             keys = _keys(request, tool)
-        return Plan(next((key for key in keys if not key.operation), keys[0]), rows=1)
+            return Plan(next((key for key in keys if not key.operation), keys[0]), rows=1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[BackgroundTrajectory, list[JobWarning]]:
         """From the start: what is made is not in any checkpoint, which would be as large."""

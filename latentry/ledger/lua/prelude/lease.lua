@@ -1,15 +1,4 @@
--- Leases: which worker runs a job, and until when; and who has which model.
-
--- A worker that dies or leaves may start again, which takes it so long at most; then it has them as before.
-local RESTART_MS = 300000
-
--- This worker has the model, or had it just now.
-local function note_server(model, worker)
-  local servers, now = key('servers', model), now_ms()
-  redis.call('ZREMRANGEBYSCORE', servers, '-inf', now)
-  redis.call('ZADD', servers, now + RESTART_MS, worker)
-  redis.call('PEXPIRE', servers, RESTART_MS)
-end
+-- Leases: which worker runs a job, and until when.
 
 local function grant_lease(ref, worker, lease_ms)
   local now, job = now_ms(), key('job', ref)

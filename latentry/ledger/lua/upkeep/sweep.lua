@@ -2,8 +2,8 @@
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
 -- Reads: bell, file, gone, virtual_time
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
---   job, leases, load, models, named_queue, pins, quarantined, queue, receivers, retention, servers,
---   stop, suspects, swept, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
+--   job, leases, load, models, named_queue, pins, quarantined, queue, receivers, retention, servers, stop,
+--   suspects, swept, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
 --   user_time, users, waiting_cost, wake, weights, withdrawn, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
@@ -13,12 +13,20 @@ local now = now_ms()
 local last = tonumber(redis.call('GET', key('swept')) or now)
 redis.call('SET', key('swept'), now)
 
-local was_away = math.abs(now - last) > gap
-if was_away then
+if math.abs(now - last) > gap then
   -- No worker could renew meanwhile (Redis was down, or everything was), or the clock was set: leases
   -- start afresh, and no job is charged with a crash for it.
   for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
     redis.call('ZADD', key('leases'), now + lease, ref)
+  end
+end
+
+if math.abs(now - last) > 240000 then
+  -- Nor could any say what it has, which counts for five minutes: with the first that is back nothing goes
+  -- that another one has.
+  for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+    redis.call('ZADD', key('servers', model), now + 60000, 'somebody')
+    redis.call('PEXPIRE', key('servers', model), 300000)
   end
 end
 
@@ -78,19 +86,14 @@ end
 redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
 
 -- Upscalers and the like, whose names have a slash: workers never remove one while they run, but may come
--- back without it.
+-- back without it. While there is none at all, what waits for them waits as all else does.
 local function is_beside_models(name)
   return string.find(name, '/', 1, true) ~= nil
 end
 
--- While there is no worker at all, or none that could say what it has, what waits for them waits as all else
--- does; and as long after, for who has them may come back later than others.
-local is_known = redis.call('ZCARD', key('workers')) > 0 and not was_away
-for _, model in ipairs(redis.call('HKEYS', key('models'))) do
-  if is_beside_models(model) then
-    if not is_known then
-      note_server(model, 'unknown')
-    elseif redis.call('ZCOUNT', key('servers', model), now, '+inf') == 0 then
+if redis.call('ZCARD', key('workers')) > 0 then
+  for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+    if is_beside_models(model) and redis.call('ZCOUNT', key('servers', model), now, '+inf') == 0 then
       redis.call('HDEL', key('models'), model)
       redis.call('SADD', key('withdrawn'), model)
     end

@@ -4,8 +4,13 @@
 -- Writes: listed, servers, worker, workers
 -- Returns 1, or whether a worker that leaves was known.
 local worker, ttl = ARGV[1], tonumber(ARGV[2])
+-- A worker that dies or leaves may start again, which takes it so long at most; then it has them as before.
+local RESTART_MS = 300000
 for model in string.gmatch(ARGV[3] .. ' ' .. ARGV[5], '%S+') do
-  note_server(model, worker)
+  local servers, now = key('servers', model), now_ms()
+  redis.call('ZREMRANGEBYSCORE', servers, '-inf', now)
+  redis.call('ZADD', servers, now + RESTART_MS, worker)
+  redis.call('PEXPIRE', servers, RESTART_MS)
 end
 if ARGV[3] == '' then
   redis.call('ZREM', key('workers'), worker)
