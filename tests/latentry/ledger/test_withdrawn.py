@@ -246,6 +246,22 @@ def test_it_stays_while(ledger: Ledger, beside: str, what: str) -> None:
     assert (len(listed(ledger)), state(ledger, ref)) == (2, (JobStatus.QUEUED, ""))
 
 
+def test_when_all_were_away_nothing_goes_before_the_others_are_back(
+    ledger: Ledger, beside: str
+) -> None:
+    waiting = create(ledger, beside)
+    for worker in ("w1", "w2"):
+        ledger.run(commands.heartbeat(worker, [], ttl_s=60))
+    forget_server(ledger, beside)
+    ledger.run(commands.sweep(lease_s=60))
+    ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=60))
+    ledger.run(commands.sweep(lease_s=60))
+    assert state(ledger, waiting) == (JobStatus.QUEUED, "")
+    forget_server(ledger, beside, "somebody")
+    ledger.run(commands.sweep(lease_s=60))
+    assert state(ledger, waiting) == (JobStatus.FAILED, "model_gone")
+
+
 @pytest.mark.parametrize("hours", [1, -1])
 def test_after_an_outage_nothing_goes_before_the_others_are_back(
     ledger: Ledger, beside: str, hours: int

@@ -21,12 +21,16 @@ if math.abs(now - last) > gap then
   end
 end
 
+-- With the first worker that is back nothing goes that another one has.
+local function keep_a_minute(model)
+  redis.call('ZADD', key('servers', model), now + 60000, 'somebody')
+  redis.call('PEXPIRE', key('servers', model), 300000)
+end
+
 if math.abs(now - last) > 240000 then
-  -- Nor could any say what it has, which counts for five minutes: with the first that is back nothing goes
-  -- that another one has.
+  -- Nor could any say what it has, which counts for five minutes.
   for _, model in ipairs(redis.call('HKEYS', key('models'))) do
-    redis.call('ZADD', key('servers', model), now + 60000, 'somebody')
-    redis.call('PEXPIRE', key('servers', model), 300000)
+    keep_a_minute(model)
   end
 end
 
@@ -86,14 +90,17 @@ end
 redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
 
 -- Upscalers and the like, whose names have a slash: workers never remove one while they run, but may come
--- back without it. While there is none at all, what waits for them waits as all else does.
+-- back without it. While there is no worker at all, what waits for them waits as all else does.
 local function is_beside_models(name)
   return string.find(name, '/', 1, true) ~= nil
 end
 
-if redis.call('ZCARD', key('workers')) > 0 then
-  for _, model in ipairs(redis.call('HKEYS', key('models'))) do
-    if is_beside_models(model) and redis.call('ZCOUNT', key('servers', model), now, '+inf') == 0 then
+local is_nobody_there = redis.call('ZCARD', key('workers')) == 0
+for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+  if is_beside_models(model) then
+    if is_nobody_there then
+      keep_a_minute(model)
+    elseif redis.call('ZCOUNT', key('servers', model), now, '+inf') == 0 then
       redis.call('HDEL', key('models'), model)
       redis.call('SADD', key('withdrawn'), model)
     end
