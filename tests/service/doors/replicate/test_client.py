@@ -14,6 +14,7 @@ from latentry.settings import Settings
 from service.__main__ import bind, server
 from tests.hostile.pictures import encoded
 from tests.service.fake import PICTURE, FakeWorker
+from tests.service.hanging_up import hang_up
 from tests.service.keys import issue
 
 replicate = pytest.importorskip("replicate", reason="Replicate's client is not installed")
@@ -131,10 +132,7 @@ def test_a_client_that_hangs_up_comes_back_to_its_prediction(
     url: str, sdk, worker: FakeWorker, jobs
 ) -> None:
     body = {"version": "shapes", "input": {"prompt": "a"}}
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
-            f"{url}/replicate/v1/predictions", json=body, headers={"Prefer": "wait"}, timeout=1
-        )
+    hang_up(f"{url}/replicate/v1/predictions", once=jobs, json=body, headers={"Prefer": "wait"})
     [job] = jobs()
     worker.finish(worker.claim())
     assert sdk.predictions.get(job.ref.id).status == "succeeded"
