@@ -2,7 +2,7 @@
 
 LatentryError           message, code, retryable, retry_after_s
 ├── InvalidRequest      it was refused before it was sent
-├── ConfigurationError  the base URL, a proxy or the certificates cannot be used
+├── ConfigurationError  the base URL, a proxy, the certificates or a time cannot be used
 ├── ApiError            the service refused the call: status, errors, request_id
 ├── Unreachable         the service did not respond, after all retries
 │   ├── ProxyFailed     a proxy of the environment did not

@@ -19,7 +19,7 @@ from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
 from latentry.client.results import Image, Job
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
 from latentry.contracts import JobStatus
-from latentry.errors import JobFailed
+from latentry.errors import InvalidRequest, JobFailed
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ def ended(
 
     After `timeout_s` seconds it raises StillRunning, or what the last call failed with.
     """
-    deadline = clock() + (math.inf if timeout_s is None else timeout_s)
+    deadline = clock() + bound_s(timeout_s)
     endurance = Endurance(retries, deadline, clock)
     while True:
         sent = clock()
@@ -103,17 +103,24 @@ def generated(
     clock: Callable[[], float] = time.monotonic,
 ) -> Flow[Job]:
     """The succeeded job. Raises JobDidNotSucceed, or StillRunning after `timeout_s` seconds."""
-    limit_s = math.inf if timeout_s is None else timeout_s
+    limit_s = bound_s(timeout_s)
     started = clock()
     hold_s = math.floor(min(HOLD_S, limit_s))
     submit = api_calls.submit(request, idempotency_key, hold_s, limit_s)
     job = yield from answered(submit, retries, clock)
     if not job.status.is_terminal:
-        left_s = None if timeout_s is None else timeout_s - (clock() - started)
+        left_s = max(0.0, limit_s - (clock() - started))
         job = yield from ended(job.id, left_s, retries, clock)
     if job.status is not JobStatus.SUCCEEDED:
         raise JobDidNotSucceed(job)
     return job
+
+
+def bound_s(timeout_s: float | None) -> float:
+    """How long a wait may take: for ever with None or infinity. Raises InvalidRequest."""
+    if timeout_s is None or timeout_s >= 0:  # NaN is not
+        return math.inf if timeout_s is None else timeout_s
+    raise InvalidRequest(f"timeout_s: It must be 0 or more seconds, or None, not {timeout_s}.")
 
 
 def image_bytes(image: contracts.Image, retries: Retries) -> Flow[bytes]:

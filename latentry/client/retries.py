@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from latentry.client.errors import TRANSIENT, ApiError, retry_after_s, tls_failure, unreachable
-from latentry.errors import LatentryError
+from latentry.errors import ConfigurationError, LatentryError
 
 # The outcome of one attempt.
 Outcome = httpx.Response | httpx.RequestError
@@ -52,7 +52,7 @@ class Retries:
 
     A wait for a job with a timeout is retried until then; one without is retried for `outage_s`
     seconds since the service last responded, as it may be restarting. Clients that are given the
-    same Retries share its budget.
+    same Retries share its budget. Raises ConfigurationError for what is no number of them.
     """
 
     attempts: int = 5
@@ -60,6 +60,11 @@ class Retries:
     longest_s: float = 30.0
     outage_s: float = 120.0
     budget: RetryBudget = field(default_factory=RetryBudget, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        times = (self.first_s, self.longest_s, self.outage_s)
+        if self.attempts < 1 or not all(seconds >= 0 for seconds in times):  # NaN is not
+            raise ConfigurationError("Retries need 1 attempt or more, and 0 or more seconds.")
 
     def pause_s(self, attempt: int, outcome: Outcome, left_s: float | None = None) -> float | None:
         """Seconds to wait after attempt number `attempt` (from 1); None if the outcome is final.

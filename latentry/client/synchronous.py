@@ -41,9 +41,9 @@ class Client(
 ):
     """A blocking client of a latentry service.
 
-    `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job
-    as well. Every method raises ApiError when the service refuses the call and Unreachable when it
-    does not respond after all retries.
+    `timeout_s`, above 0, bounds each response in seconds. Where a method takes a job's id, it takes
+    the job as well. Every method raises ApiError when the service refuses the call and Unreachable
+    when it does not respond after all retries.
     """
 
     def generate(

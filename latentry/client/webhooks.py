@@ -32,8 +32,10 @@ def verify_webhook(
 
     `secret`: `whsec_…`, or several while it is rotated; `tolerance_s`: how far the clocks may be
     apart. The header `webhook-id` is the same on every retry: use it to ignore repetitions. Raises
-    WebhookRefused, or ConfigurationError for a secret that is none.
+    WebhookRefused, or ConfigurationError for a secret or a tolerance that is none.
     """
+    if not tolerance_s >= 0:  # NaN is not, and would let every age pass
+        raise ConfigurationError(f"tolerance_s must be 0 or more seconds, not {tolerance_s}.")
     given = {name.lower(): value for name, value in headers.items()}
     try:
         id, at, signatures = (given[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))

@@ -1,6 +1,7 @@
 """`latentry bench`."""
 
 import json
+import math
 import time
 from functools import partial
 from typing import Annotated, Any, Final
@@ -24,6 +25,14 @@ _WITHOUT: Final = frozenset(
     | {"webhook", "webhook_event", "dry_run"}
 )
 
+
+def _finite(given: float | None) -> float | None:
+    """A number; NaN passes any `min`. Raises typer.BadParameter."""
+    if given is not None and not math.isfinite(given):
+        raise typer.BadParameter(f"{given} is no finite number.")
+    return given
+
+
 Prompts = Annotated[
     list[str], typer.Argument(metavar="PROMPT", help="What to draw; several are drawn in turn.")
 ]
@@ -45,6 +54,7 @@ Duration = Annotated[
         "--duration",
         min=0.1,
         metavar="SECONDS",
+        callback=_finite,
         help="How long new jobs come.",
         rich_help_panel=_PANEL,
     ),
@@ -54,6 +64,7 @@ Rate = Annotated[
     typer.Option(
         min=0.001,
         metavar="PER-SECOND",
+        callback=_finite,
         help="Jobs a second that come by themselves, at random times (an open loop).",
         rich_help_panel=_PANEL,
     ),

@@ -14,6 +14,8 @@ from latentry.errors import ConfigurationError
 CONNECT_S = 5.0
 # A service that is there responds within this, after it has held a response.
 GRACE_S = 2.0
+# A socket counts milliseconds in 31 bits.
+LONGEST_S = 2_000_000.0
 
 
 class Options(TypedDict):
@@ -35,6 +37,8 @@ class Address:
     def __post_init__(self) -> None:
         if self.api_key and not re.fullmatch(r"[!-~]+", self.api_key):
             raise ConfigurationError("The API key must be printable ASCII without spaces.")
+        if not self.timeout_s > 0:  # NaN is not
+            raise ConfigurationError(f"timeout_s must be more than 0 s, not {self.timeout_s}.")
         if not _is_http(self.base_url):
             shown = without_credentials(self.base_url)
             raise ConfigurationError(
@@ -50,7 +54,7 @@ class Address:
         """The call as an HTTP request. Raises ConfigurationError if the client is closed."""
         if http.is_closed:
             raise ConfigurationError("The client is closed; call it within its `with` block.")
-        timeout_s = min(self.timeout_s + call.hold_s, call.within_s + GRACE_S)
+        timeout_s = min(self.timeout_s + call.hold_s, call.within_s + GRACE_S, LONGEST_S)
         request = http.build_request(
             call.method,
             call.url,

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 from latentry import contracts
 from latentry.client.api_calls import AnyJob
 from latentry.client.fields import Fields, request_of
+from latentry.client.flows import bound_s
 from latentry.client.results import Job
 from latentry.contracts import GenerationRequest
 from latentry.errors import InvalidRequest, LatentryError
@@ -48,8 +49,8 @@ class Deadline:
 
     @classmethod
     def after(cls, timeout_s: float | None) -> "Deadline":
-        """In so many seconds; None: never."""
-        return cls(math.inf if timeout_s is None else time.monotonic() + timeout_s)
+        """In so many seconds; None: never. Raises InvalidRequest."""
+        return cls(time.monotonic() + bound_s(timeout_s))
 
     @property
     def left_s(self) -> float | None:

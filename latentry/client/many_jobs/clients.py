@@ -46,13 +46,14 @@ class ManyJobs(Connection):
         gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
         wanted = list(enumerate(requests_of(requests, common)))
+        limit_s = flows.bound_s(timeout_s)
         key = api_calls.numbered_key(idempotency_key, len(wanted))
 
         def attempt(one: tuple[int, GenerationRequest]) -> Result:
             number, request = one
             own = f"{key}:{number}"
             try:
-                return self._run(flows.generated(request, own, timeout_s, self._retries))
+                return self._run(flows.generated(request, own, limit_s, self._retries))
             except LatentryError as error:
                 return error
 
@@ -137,13 +138,14 @@ class AsyncManyJobs(AsyncConnection):
         gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
         wanted = list(enumerate(requests_of(requests, common)))
+        limit_s = flows.bound_s(timeout_s)
         key = api_calls.numbered_key(idempotency_key, len(wanted))
 
         async def attempt(one: tuple[int, GenerationRequest]) -> Result:
             number, request = one
             own = f"{key}:{number}"
             try:
-                return await self._run(flows.generated(request, own, timeout_s, self._retries))
+                return await self._run(flows.generated(request, own, limit_s, self._retries))
             except LatentryError as error:
                 return error
 

@@ -22,7 +22,7 @@ import { follow } from "./following.js";
 import { Http, type Options } from "./http.js";
 import { jobIdOf, sameIn, urlOf, type AnyImage } from "./images.js";
 import type { Calling, Submitting, Waiting } from "./options.js";
-import { ended } from "./waiting.js";
+import { boundOf, ended } from "./waiting.js";
 
 /** A job, or its id. */
 export type AnyJob = Job | string;
@@ -199,7 +199,7 @@ export class Latentry {
   async #succeeded(submitted: Promise<Job>, options: Waiting): Promise<Job> {
     const started = Date.now();
     const accepted = await submitted;
-    const timeout = (options.timeout ?? Infinity) - (Date.now() - started) / 1000;
+    const timeout = Math.max(0, boundOf(options) - (Date.now() - started) / 1000);
     const job = await this.wait(accepted, { ...options, timeout });
     if (job.status !== "succeeded") throw new JobDidNotSucceed(job);
     return job;
@@ -216,7 +216,7 @@ export class Latentry {
       const message = "idempotencyKey must be 1 to 255 printable ASCII characters.";
       throw new LatentryError(message, "invalid_idempotency_key");
     }
-    const limits = [options.timeout, request.start_within, request.finish_within];
+    const limits = [boundOf(options), request.start_within, request.finish_within];
     const within = Math.min(...limits.map((seconds) => seconds ?? Infinity));
     const headers = { "Idempotency-Key": key };
     return { headers, fetch: this.#http.within(within), ...this.#common(options) };

@@ -45,8 +45,18 @@ export class Http {
       throw new LatentryError("The API key must be printable ASCII without spaces.", "configuration");
     }
     this.#apiKey = options.apiKey;
+    const timeout = options.timeout ?? 30;
+    if (!(timeout > 0)) {
+      const message = `timeout must be more than 0 seconds, not ${timeout}.`;
+      throw new LatentryError(message, "configuration"); // NaN is not
+    }
     this.retries = { ...RETRIES, ...options.retries };
-    const once = timed(options.fetch ?? globalThis.fetch, options.timeout ?? 30);
+    const { attempts, first, longest, outage } = this.retries;
+    if (!(attempts >= 1 && [first, longest, outage].every((seconds) => seconds >= 0))) {
+      const message = "retries need 1 attempt or more, and 0 or more seconds.";
+      throw new LatentryError(message, "configuration");
+    }
+    const once = timed(options.fetch ?? globalThis.fetch, timeout);
     this.#send = retrying(once, this.retries);
     const [baseUrl, auth] = [this.#baseUrl, options.apiKey];
     this.api = createClient(createConfig({ baseUrl, auth, fetch: this.#send }));

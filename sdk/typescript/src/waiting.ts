@@ -1,7 +1,7 @@
 /** Waiting for a job's end, through restarts of the service. */
 
 import type { Job } from "./generated/types.gen.js";
-import { StillRunning } from "./errors.js";
+import { LatentryError, StillRunning } from "./errors.js";
 import { ENDS } from "./following.js";
 import type { Waiting } from "./options.js";
 import { isOutage, type Retries } from "./retries.js";
@@ -12,13 +12,19 @@ const HOLD_S = 30;
 // Between two polls of a job when the service did not hold its response.
 const POLL_S = 0.5;
 
+/** The seconds that a wait may take. Throws a LatentryError for what is no number of them. */
+export function boundOf({ timeout = Infinity }: Waiting): number {
+  if (timeout >= 0) return timeout; // NaN is not
+  throw new LatentryError(`timeout must be 0 or more seconds, not ${timeout}.`, "invalid_request");
+}
+
 /** The job at its end. `poll` asks for it: held for so many seconds, of use for so many. */
 export async function ended(
   poll: (hold: number, left: number) => Promise<Job>,
   retries: Retries,
   options: Waiting,
 ): Promise<Job> {
-  const deadline = Date.now() + (options.timeout ?? Infinity) * 1000;
+  const deadline = Date.now() + boundOf(options) * 1000;
   for (let responded = Date.now(); ; ) {
     const sent = Date.now();
     const left = Math.max(0, (deadline - sent) / 1000);

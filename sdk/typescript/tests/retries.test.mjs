@@ -59,6 +59,21 @@ test("a final refusal is not repeated, and attempts run out", async () => {
   assert.equal(lost.sent.length, 5);
 });
 
+test("what is no number of seconds is refused before anything is sent", async () => {
+  for (const timeout of [NaN, -1]) {
+    const { client, sent } = scripted([json(JOB)]);
+    const refused = { code: "invalid_request", message: /timeout must be 0 or more seconds/ };
+    await assert.rejects(client.wait("gen_1", { timeout }), refused);
+    await assert.rejects(client.generate({ prompt: "a frog" }, { timeout }), refused);
+    assert.equal(sent.length, 0);
+    assert.throws(() => scripted([], { timeout }), { code: "configuration" });
+    assert.throws(() => scripted([], { retries: { outage: timeout } }), { code: "configuration" });
+  }
+  assert.throws(() => scripted([], { timeout: 0 }), { code: "configuration" });
+  const { client } = scripted([json(JOB)], { timeout: Infinity });
+  assert.equal((await client.wait("gen_1", { timeout: Infinity })).id, "gen_1");
+});
+
 test("what an attempt without an answer has deleted is deleted", async () => {
   for (const status of [404, 410]) {
     const { client, sent } = scripted([new TypeError("lost"), problem(status, "job_not_found")]);

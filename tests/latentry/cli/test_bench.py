@@ -126,3 +126,11 @@ def test_a_job_that_waited_for_a_caller_is_as_late_as_it_was_due() -> None:
 def test_a_service_that_is_away_is_said_at_once(latentry) -> None:
     code, _, err = latentry("bench", "a frog", "--url", "http://127.0.0.1:9")
     assert (code, "does not respond" in err) == (3, True)
+
+
+@pytest.mark.parametrize("option", ["--duration", "--rate"])
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_what_is_no_number_of_a_load_is_refused(latentry, gateway, option, number):
+    code, _, err = latentry("bench", "a frog", option, number)
+    assert (code, gateway.clients) == (2, set())
+    assert option in err

@@ -1,6 +1,7 @@
 """Both clients against scripted answers."""
 
 import json
+import math
 from datetime import UTC, datetime
 
 import httpx
@@ -245,6 +246,18 @@ def test_a_refused_base_url_is_named_without_its_password(caller, url):
 def test_a_key_that_no_header_can_have_is_refused(caller, key):
     with pytest.raises(ConfigurationError, match="API key"):
         type(caller().client)(BASE_URL, api_key=key)
+
+
+@pytest.mark.parametrize("timeout_s", [math.nan, 0, -1])
+def test_what_no_response_can_take_is_refused(caller, timeout_s):
+    with pytest.raises(ConfigurationError, match="timeout_s must be more than 0 s"):
+        caller(timeout_s=timeout_s)
+
+
+async def test_a_timeout_may_be_longer_than_a_socket_has(caller):
+    call = caller(json_response(job()), timeout_s=math.inf)
+    await call("get", "job-1")
+    assert 0 < call.sent[0].extensions["timeout"]["read"] < 2**31 / 1000
 
 
 async def test_a_base_url_may_have_a_path(caller):

@@ -1,7 +1,10 @@
+import math
+
 import httpx
 import pytest
 
 from latentry.client.retries import Retries, RetryBudget
+from latentry.errors import ConfigurationError
 
 REQUEST = httpx.Request("GET", "http://latentry.test/")
 
@@ -61,3 +64,13 @@ def test_a_budget_never_saves_more_than_its_reserve():
 def test_a_wait_for_a_job_needs_no_budget():
     retries = Retries(budget=RetryBudget(reserve=0))
     assert retries.pause_s(1, answer(502), left_s=60.0) is not None
+
+
+@pytest.mark.parametrize("seconds", [math.nan, -0.1])
+@pytest.mark.parametrize("name", ["first_s", "longest_s", "outage_s"])
+def test_what_is_no_number_of_seconds_or_attempts_is_refused(name, seconds):
+    with pytest.raises(ConfigurationError, match="0 or more seconds"):
+        Retries(**{name: seconds})
+    with pytest.raises(ConfigurationError, match="1 attempt"):
+        Retries(attempts=0)
+    assert Retries(outage_s=math.inf)

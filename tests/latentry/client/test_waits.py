@@ -9,6 +9,7 @@ from latentry.client import ApiError, Retries, StillRunning, Unreachable
 from latentry.client.api_calls import submit
 from latentry.client.flows import Pause, answered, ended, generated
 from latentry.contracts import GenerationRequest, JobStatus
+from latentry.errors import InvalidRequest
 from tests.latentry.client.conftest import BASE_URL, job, json_response, problem
 
 RESTARTING = httpx.ConnectError("refused", request=httpx.Request("GET", BASE_URL))
@@ -97,6 +98,33 @@ def test_generating_takes_no_longer_than_its_timeout():
     with pytest.raises(StillRunning):
         clock.run(flow, lambda _: RUNNING)
     assert 0.3 <= clock.now <= 0.4
+
+
+@pytest.mark.parametrize("timeout_s", [math.nan, -1, -math.inf])
+async def test_what_is_no_time_to_wait_is_refused_before_anything_is_sent(caller, timeout_s):
+    call = caller()
+    calls = [
+        *(("wait", "job-1"), ("generate", "a"), ("upscale", b"picture"), ("map", ["a"])),
+        *(("wait_all", ["job-1"]), ("as_completed", ["job-1"])),
+    ]
+    for method, argument in calls:
+        with pytest.raises(InvalidRequest, match="timeout_s: It must be 0 or more seconds"):
+            await call(method, argument, timeout_s=timeout_s)
+    assert call.sent == []
+
+
+async def test_a_wait_of_infinity_is_one_without_a_bound(caller):
+    call = caller(RESTARTING, json_response(job()))
+    assert (await call("wait", "job-1", timeout_s=math.inf)).done
+    assert call.sent[0].url.params["wait"] == "30"
+
+
+def test_a_generation_whose_time_was_up_when_it_was_accepted_asks_no_more_than_once():
+    clock = Clock(call_s=2)
+    flow = generated(GenerationRequest(prompt="a"), "key", 1, Retries(), clock)
+    with pytest.raises(StillRunning):
+        clock.run(flow, lambda _: RUNNING)
+    assert [call.method for call in clock.calls] == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("bound", ["start_within", "finish_within"])

@@ -1,7 +1,8 @@
 """Webhooks in the SDK: naming a receiver, verifying what it gets, and what was delivered."""
 
 import json
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +72,14 @@ def test_what_is_not_from_the_service_is_refused(body, headers, why):
 def test_a_secret_that_is_none_is_named(secret):
     with pytest.raises(ConfigurationError, match="whsec_…"):
         verify_webhook(BODY, signed(), secret)
+
+
+@pytest.mark.parametrize("tolerance_s", [math.nan, -1])
+def test_a_tolerance_that_would_let_every_age_pass_or_none_is_refused(tolerance_s):
+    long_ago = signed(at=NOW - timedelta(days=1))
+    with pytest.raises(ConfigurationError, match="tolerance_s"):
+        verify_webhook(BODY, long_ago, SECRET, tolerance_s=tolerance_s)
+    assert verify_webhook(BODY, long_ago, SECRET, tolerance_s=math.inf) == SENT
 
 
 async def test_a_receiver_may_be_named_by_its_url_alone(caller):
