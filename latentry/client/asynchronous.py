@@ -12,6 +12,7 @@ from latentry.client.catalogue import AsyncCatalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import AsyncManyJobs
+from latentry.client.pictures import images_read
 from latentry.client.pictures.captions import AsyncCaptions
 from latentry.client.pictures.controls import AsyncControls
 from latentry.client.pictures.files import AsyncFiles
@@ -55,7 +56,7 @@ class AsyncClient(
         `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
         ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
         """
-        request = request_of(prompt, fields)
+        request = request_of(prompt, await images_read(fields))
         return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit(
@@ -70,11 +71,13 @@ class AsyncClient(
         A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
         ApiError or Unreachable.
         """
-        return await self._call(api_calls.submit(request_of(prompt, fields), idempotency_key))
+        return await self._call(
+            api_calls.submit(request_of(prompt, await images_read(fields)), idempotency_key)
+        )
 
     async def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
-        return await self._call(api_calls.estimate(request_of(prompt, fields)))
+        return await self._call(api_calls.estimate(request_of(prompt, await images_read(fields))))
 
     async def get(self, job_id: AnyJob) -> Job:
         """The job in its current state."""

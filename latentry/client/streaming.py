@@ -10,6 +10,7 @@ from latentry.client.errors import JobDidNotSucceed
 from latentry.client.fields import Fields, request_of
 from latentry.client.following import Following
 from latentry.client.http.connections import AsyncConnection, Connection
+from latentry.client.pictures import images_read
 from latentry.client.results import Event
 from latentry.contracts import JobStatus
 
@@ -56,7 +57,7 @@ class AsyncStreaming(AsyncConnection):
         A preview is asked for after each step; `preview_interval` says otherwise, and 0 where the
         model has none. The job goes on if nobody follows it any more. Raises what `generate` does.
         """
-        request = request_of(prompt, _WANTED | fields)
+        request = request_of(prompt, await images_read(_WANTED | fields))
         job = await self._call(api_calls.submit(request, idempotency_key))
         async with aclosing(self._follow(Following(job, self._retries))) as events:
             async for event in events:

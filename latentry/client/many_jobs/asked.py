@@ -10,6 +10,7 @@ from latentry import contracts
 from latentry.client.api_calls import AnyJob
 from latentry.client.fields import Fields, request_of
 from latentry.client.flows import bound_s
+from latentry.client.pictures import images_read
 from latentry.client.results import Job
 from latentry.contracts import GenerationRequest
 from latentry.errors import InvalidRequest, LatentryError
@@ -32,6 +33,12 @@ def requests_of(asked: Iterable[Asked], common: Fields) -> list[GenerationReques
     if isinstance(asked, str | Mapping):  # which would be drawn letter by letter
         raise InvalidRequest("Requests must be a list; of one, [prompt], or call generate.")
     return [_request_of(number, one, common) for number, one in enumerate(asked)]
+
+
+async def requests_read(asked: Iterable[Asked], common: Fields) -> tuple[Iterable[Asked], Fields]:
+    """The same requests, with images of jobs read by who awaits them."""
+    given = asked if isinstance(asked, str | Mapping) else list(asked)
+    return await images_read(given), await images_read(common)
 
 
 def ids_of(jobs: Iterable[AnyJob]) -> list[str]:

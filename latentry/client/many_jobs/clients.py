@@ -18,6 +18,7 @@ from latentry.client.many_jobs.asked import (
     Submitted,
     ids_of,
     requests_of,
+    requests_read,
 )
 from latentry.client.many_jobs.batches import submitted
 from latentry.client.results import Job
@@ -137,7 +138,7 @@ class AsyncManyJobs(AsyncConnection):
         comes. `timeout_s` bounds each wait. A repeat of them all with the same `idempotency_key`
         gets the same jobs. Raises InvalidRequest or InvalidIdempotencyKey before any is sent.
         """
-        wanted = list(enumerate(requests_of(requests, common)))
+        wanted = list(enumerate(requests_of(*await requests_read(requests, common))))
         limit_s = flows.bound_s(timeout_s)
         key = api_calls.numbered_key(idempotency_key, len(wanted))
 
@@ -171,7 +172,7 @@ class AsyncManyJobs(AsyncConnection):
         returns the same jobs, and tries again what was refused. Raises InvalidRequest or
         InvalidIdempotencyKey before any is sent.
         """
-        wanted = requests_of(requests, common)
+        wanted = requests_of(*await requests_read(requests, common))
         return await self._run(submitted(wanted, idempotency_key, self._retries))
 
     async def as_completed(

@@ -4,7 +4,7 @@ from typing import Unpack
 
 from latentry.client import api_calls, flows
 from latentry.client.http.connections import AsyncConnection, Connection
-from latentry.client.pictures import Picture
+from latentry.client.pictures import Picture, images_read
 from latentry.client.pictures.fields import ControlFields, control_of
 from latentry.client.results import Job
 from latentry.contracts import Estimate
@@ -58,7 +58,7 @@ class AsyncControls(AsyncConnection):
 
         Raises what `generate` does.
         """
-        request = control_of(image, fields)
+        request = control_of(await images_read(image), fields)
         return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_control(
@@ -69,8 +69,10 @@ class AsyncControls(AsyncConnection):
         **fields: Unpack[ControlFields],
     ) -> Job:
         """Submit a control and return its job at once. Raises what `submit` does."""
-        return await self._call(api_calls.submit(control_of(image, fields), idempotency_key))
+        return await self._call(
+            api_calls.submit(control_of(await images_read(image), fields), idempotency_key)
+        )
 
     async def estimate_control(self, image: Picture, **fields: Unpack[ControlFields]) -> Estimate:
         """The cost and the estimated start of a control. Raises what `estimate` does."""
-        return await self._call(api_calls.estimate(control_of(image, fields)))
+        return await self._call(api_calls.estimate(control_of(await images_read(image), fields)))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from latentry.client import api_calls
 from latentry.client.http.connections import AsyncConnection, Connection
-from latentry.client.pictures.sources import Source, picture_bytes
+from latentry.client.pictures.sources import Source, images_read, picture_bytes
 from latentry.contracts import File
 
 
@@ -48,7 +48,8 @@ class AsyncFiles(AsyncConnection):
         Given as a path, bytes, a file opened with `rb`, an image of Pillow's or an array of
         numpy's. Raises OSError, or InvalidRequest for what is no picture.
         """
-        return await self._call(api_calls.upload(await asyncio.to_thread(picture_bytes, picture)))
+        data = await asyncio.to_thread(picture_bytes, await images_read(picture))
+        return await self._call(api_calls.upload(data))
 
     async def files(self) -> AsyncIterator[File]:
         """All uploaded pictures of the tenant, those that expire last first, page by page."""

@@ -3,14 +3,17 @@
 import os
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from io import BytesIO
-from typing import IO, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, Final, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from latentry.client.pictures.arrays import Array, array_png
 from latentry.client.results import Image
 from latentry.contracts import File
 from latentry.contracts.fields.inputs import PICTURE_PATTERN
 from latentry.errors import InvalidRequest
+
+T = TypeVar("T")
 
 _LONGEST_NAME: Final = 300
 
@@ -56,6 +59,21 @@ def picture_bytes(source: Source) -> bytes:
             f" Pillow's or an array of numpy's, not {type(source).__name__}."
         )
     return read
+
+
+async def images_read(given: T) -> T:
+    """What an asyncio client was given, with images of jobs as their bytes, which it awaits.
+
+    In lists and mappings too. Raises what reading them does.
+    """
+    read: Any = given
+    if isinstance(given, Image):
+        read = await given.aread()
+    elif isinstance(given, Mapping):
+        read = {name: await images_read(one) for name, one in given.items()}
+    elif isinstance(given, list | tuple):
+        read = type(given)([await images_read(one) for one in given])
+    return cast(T, read)
 
 
 def reference_of(picture: Picture) -> str:

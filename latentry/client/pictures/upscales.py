@@ -4,7 +4,7 @@ from typing import Unpack
 
 from latentry.client import api_calls, flows
 from latentry.client.http.connections import AsyncConnection, Connection
-from latentry.client.pictures import Picture
+from latentry.client.pictures import Picture, images_read
 from latentry.client.pictures.fields import UpscaleFields, upscale_of
 from latentry.client.results import Job
 from latentry.contracts import Estimate, UpscalerList
@@ -56,7 +56,7 @@ class AsyncUpscales(AsyncConnection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Enlarge a picture and wait until that has succeeded. Raises what `generate` does."""
-        request = upscale_of(image, fields)
+        request = upscale_of(await images_read(image), fields)
         return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     async def submit_upscale(
@@ -67,11 +67,13 @@ class AsyncUpscales(AsyncConnection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Submit an upscale and return its job at once. Raises what `submit` does."""
-        return await self._call(api_calls.submit(upscale_of(image, fields), idempotency_key))
+        return await self._call(
+            api_calls.submit(upscale_of(await images_read(image), fields), idempotency_key)
+        )
 
     async def estimate_upscale(self, image: Picture, **fields: Unpack[UpscaleFields]) -> Estimate:
         """The cost and the estimated start of an upscale. Raises what `estimate` does."""
-        return await self._call(api_calls.estimate(upscale_of(image, fields)))
+        return await self._call(api_calls.estimate(upscale_of(await images_read(image), fields)))
 
     async def upscalers(self) -> UpscalerList:
         """The upscalers of the service, and by how much they enlarge."""

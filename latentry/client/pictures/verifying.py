@@ -2,7 +2,7 @@
 
 from latentry.client import api_calls
 from latentry.client.http.connections import AsyncConnection, Connection
-from latentry.client.pictures import Picture, reference_of
+from latentry.client.pictures import Picture, images_read, reference_of
 from latentry.contracts import Verification
 
 
@@ -25,4 +25,4 @@ class AsyncVerifying(AsyncConnection):
 
         Given as `upload` takes it, or as a file id or URL. Raises OSError too.
         """
-        return await self._call(api_calls.verify(reference_of(picture)))
+        return await self._call(api_calls.verify(reference_of(await images_read(picture))))

@@ -5,6 +5,7 @@ from typing import Unpack
 from latentry.client import api_calls, flows
 from latentry.client.fields import InterpolationFields, Keyframe, interpolation_of
 from latentry.client.http.connections import AsyncConnection, Connection
+from latentry.client.pictures import images_read
 from latentry.client.results import Job
 from latentry.contracts import Estimate
 
@@ -69,6 +70,7 @@ class AsyncInterpolations(AsyncConnection):
         A picture is given as a prompt, as a mapping of a request's fields, or as the request of a
         job. Raises as `generate`.
         """
+        first, last, fields = await images_read((first, last, fields))
         request = interpolation_of(first, last, frames, fields)
         return await self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
@@ -82,6 +84,7 @@ class AsyncInterpolations(AsyncConnection):
         **fields: Unpack[InterpolationFields],
     ) -> Job:
         """Submit a job as `interpolate` does, and return it at once. Raises as `submit`."""
+        first, last, fields = await images_read((first, last, fields))
         request = interpolation_of(first, last, frames, fields)
         return await self._call(api_calls.submit(request, idempotency_key))
 
@@ -89,5 +92,6 @@ class AsyncInterpolations(AsyncConnection):
         self, first: Keyframe, last: Keyframe, frames: int, **fields: Unpack[InterpolationFields]
     ) -> Estimate:
         """The cost and the estimated start of an interpolation. Raises as `estimate`."""
+        first, last, fields = await images_read((first, last, fields))
         request = interpolation_of(first, last, frames, fields)
         return await self._call(api_calls.estimate(request))

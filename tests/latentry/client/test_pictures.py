@@ -3,13 +3,15 @@
 import io
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
 from latentry import ConfigurationError, InvalidRequest
-from latentry.client.pictures import picture_bytes, reference_of
+from latentry.client.http.connections import Connection
+from latentry.client.pictures import images_read, picture_bytes, reference_of
 from latentry.contracts import GenerationRequest
 from latentry.testing import FakeService
 
@@ -44,11 +46,50 @@ def test_what_the_service_gave_is_a_picture_of_the_next_request():
 
 
 async def test_an_image_of_an_asyncio_client_says_how_it_is_read():
-    async with FakeService().async_client() as client:
-        job = await client.generate("a frog")
-        with pytest.raises(ConfigurationError, match=r"image\.aread\(\)"):
-            await client.upscale(job.images[0])
-        assert await client.upscale(await job.images[0].aread())
+    fake = FakeService()
+    async with fake.async_client() as client:
+        image = (await client.generate("a frog")).images[0]
+        with (
+            fake.client() as blocking,
+            pytest.raises(ConfigurationError, match=r"image\.aread\(\)"),
+        ):
+            blocking.upscale(image)
+
+
+@pytest.mark.parametrize("of", ["a blocking client", "its own"])
+async def test_an_asyncio_client_awaits_the_images_that_it_is_given(monkeypatch, of):
+    fake, read_in, read = FakeService(), [], Connection._read
+
+    def noted(connection, image):
+        read_in.append(threading.get_ident())
+        return read(connection, image)
+
+    monkeypatch.setattr(Connection, "_read", noted)
+    async with fake.async_client() as client:
+        image = (await client.generate("a frog")).images[0]
+        if of != "its own":
+            with fake.client() as blocking:
+                image = blocking.generate("a frog").images[0]
+        request = {"prompt": "a fish", "image": image}
+        for name in ("generate", "submit", "estimate"):
+            await getattr(client, name)(**request)
+        for name in ("upscale", "control", "caption"):
+            for method in (name, f"submit_{name}", f"estimate_{name}"):
+                await getattr(client, method)(image)
+        for name in ("interpolate", "submit_interpolation", "estimate_interpolation"):
+            await getattr(client, name)(request, "a bird", 4, via=[request])
+        for name in ("map", "submit_all"):
+            [done] = await getattr(client, name)(iter([request]), mask=image)
+            assert done.request.mask is not None
+        assert [event async for event in client.stream(**request)]
+        assert (await client.upload(image)).id
+        assert (await client.verify(image)).content_type
+        adapters = {"controls": [{"id": "canny", "image": image}]}
+        assert await images_read(adapters) == {
+            "controls": [{"id": "canny", "image": await image.aread()}]
+        }
+    assert bool(read_in) is (of != "its own")
+    assert threading.get_ident() not in read_in
 
 
 def test_keyframes_may_be_prompts():
