@@ -22,9 +22,13 @@ def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Pa
     """
     own = _named(job, job.request.output_format.suffix)
     path = own if path is None else path / own if path.is_dir() else path
-    number = [str(index + 1)] if job.request.pictures > 1 else []
-    parts = [path.stem, *number, *([name] if name else [])]
-    return path.with_stem("-".join(parts))
+    return numbered_path(path, index, job.request.pictures, name=name)
+
+
+def numbered_path(path: Path, index: int, total: int, *, name: str = "") -> Path:
+    """The file of one of several images, numbered from 1; or of a step of it, by its name."""
+    number = [str(index + 1)] if total > 1 else []
+    return path.with_stem("-".join([path.stem, *number, *([name] if name else [])]))
 
 
 def clip_path(path: Path | None, job: Job, clip: Output) -> Path:

@@ -36,6 +36,11 @@ class Asked:
         return self.prompt or self.place
 
     @property
+    def pictures(self) -> int:
+        """How many images it makes."""
+        return int(self.fields.get("n") or 1)
+
+    @property
     def options(self) -> Fields:
         """All fields but the prompt."""
         return cast(Fields, {name: one for name, one in self.fields.items() if name != "prompt"})

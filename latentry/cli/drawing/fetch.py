@@ -22,9 +22,10 @@ def fetch(
     api_key: ApiKey = None,
 ) -> None:
     """Wait for a job and save its images."""
-    refuse_unwritable(output)
+    refuse_unwritable(output)  # what can be said without the service
     with connect(url, api_key) as client:
         job: Job = client.get(job_id)
+        refuse_unwritable(output, [job.request.pictures])
         try:
             with Board(shows=show is True) as board:
                 job = job if job.done else board.follow(client, job, output)

@@ -68,7 +68,7 @@ def generate(
     """
     fields = _fields(options, output)
     asked = requests_of(prompts or [], prompts_file, fields)
-    refuse_unwritable(output)
+    refuse_unwritable(output, [one.pictures for one in asked])
     with connect(url, api_key) as client:
         if options["dry_run"]:
             _estimate(client, asked, as_json=as_json)
@@ -105,7 +105,7 @@ def edit(
     fields = _fields(options, output)
     fields["image"] = values.picture("PICTURE", image)
     asked = requests_of([prompt] if prompt is not None else [], None, fields)
-    refuse_unwritable(output)
+    refuse_unwritable(output, [one.pictures for one in asked])
     with connect(url, api_key) as client:
         if options["dry_run"]:
             _estimate(client, asked, as_json=as_json)

@@ -1,16 +1,17 @@
 """The end of a command that draws: its images as files, or what to do about their job."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from latentry.cli.drawing.formats import numbered
 from latentry.cli.exits import Exit
 from latentry.cli.terminal.progress import Board
 from latentry.client import Client, JobDidNotSucceed, Unreachable
-from latentry.client.saving import clip_path, image_path
+from latentry.client.saving import clip_path, image_path, numbered_path
 from latentry.contracts import Image, Job, JobKind, JobStatus, OutputKind
 from latentry.errors import LatentryError
 
@@ -46,13 +47,28 @@ Show = Annotated[
 ]
 
 
-def refuse_unwritable(output: Path | None) -> None:
-    """Raises typer.BadParameter if no file can be made there, before anything is drawn."""
+def refuse_unwritable(output: Path | None, pictures: Sequence[int] = (1,)) -> None:
+    """Raises typer.BadParameter if no file can be made there, before anything is drawn.
+
+    pictures: how many images each request makes, which are numbered.
+    """
     folder = Path() if output is None else output if output.is_dir() else output.parent
     if not folder.is_dir():
         raise typer.BadParameter(f"--output {output}: there is no folder {folder}.")
-    if not os.access(folder, os.W_OK):
-        raise typer.BadParameter(f"--output {output or folder}: {folder} cannot be written to.")
+    for place in _places(output, folder, pictures):
+        if not os.access(place, os.W_OK) or (place.is_dir() and place != folder):
+            raise typer.BadParameter(f"--output {output or folder}: {place} cannot be written to.")
+
+
+def _places(output: Path | None, folder: Path, pictures: Sequence[int]) -> Iterator[Path]:
+    """Each file that is there already, and the folder of those that are new."""
+    if output is None or output == folder:  # they are named by their jobs
+        yield folder
+        return
+    for number, total in enumerate(pictures):
+        path = numbered(output, number, len(pictures)) or output
+        for file in (numbered_path(path, index, total) for index in range(total)):
+            yield file if file.exists() else folder
 
 
 def finish(

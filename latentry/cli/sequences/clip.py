@@ -9,7 +9,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.drawing.estimates import tell_estimate
 from latentry.cli.drawing.results import FILES, AsJson, finish, refuse_unwritable
 from latentry.cli.fields.options import clip_options, request_fields
-from latentry.cli.sequences.sequence import stored
+from latentry.cli.sequences.sequence import files_of, stored
 from latentry.client.sequences.clips import ClipFields
 
 
@@ -42,7 +42,7 @@ def clip(
     fields["output"] = made
     if file_format is not None:
         fields["output_format"] = file_format
-    refuse_unwritable(output)
+    refuse_unwritable(output, [files_of(made, options["frames"])])
     with connect(url, api_key) as client:
         if options["dry_run"]:
             tell_estimate(client.estimate_clip(prompt, **fields), as_json=as_json)

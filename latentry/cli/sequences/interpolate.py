@@ -10,7 +10,7 @@ from latentry.cli.drawing.estimates import tell_estimate
 from latentry.cli.drawing.results import FILES, AsJson, finish, refuse_unwritable
 from latentry.cli.fields import values
 from latentry.cli.fields.options import request_fields, request_options
-from latentry.cli.sequences.sequence import stored
+from latentry.cli.sequences.sequence import files_of, stored
 from latentry.client.fields import InterpolationFields
 from latentry.contracts import (
     Easing,
@@ -93,7 +93,7 @@ def interpolate(
     made, file_format = stored(output, options["output_format"])
     own = {"fps": fps, "easing": easing, "output": made, "output_format": file_format}
     job_fields |= {name: value for name, value in own.items() if value is not None}
-    refuse_unwritable(output)
+    refuse_unwritable(output, [files_of(made, frames)])
     pictures = _pictures(prompts, given, keyframe_seed, keyframe_image)
     first, *via, last = pictures
     fields = cast(InterpolationFields, job_fields | {"via": via})

@@ -7,6 +7,7 @@ import typer
 
 from latentry.cli.drawing.formats import FORMATS
 from latentry.contracts import ClipFormat, OutputFormat, SequenceOutput
+from latentry.contracts.fields.bounds import MAX_FRAMES
 
 # Animated WebP is one file of all frames: a name alone never means WebP frames.
 _MADE: Final = dict.fromkeys(FORMATS, SequenceOutput.FRAMES) | {
@@ -29,3 +30,8 @@ def stored(
         raise typer.BadParameter(f"--output {output} must end in {', '.join(_MADE)}.")
     made = _MADE.get(suffix, SequenceOutput.FRAMES)
     return made, given or (FORMATS[suffix] if made is SequenceOutput.FRAMES else None)
+
+
+def files_of(made: SequenceOutput, frames: int | None) -> int:
+    """How many files are saved; of frames whose number the model says, as many as there may be."""
+    return 1 if made.clip is not None else min(frames or MAX_FRAMES, MAX_FRAMES)

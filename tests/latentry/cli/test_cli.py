@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -521,6 +522,66 @@ def test_where_nothing_can_be_saved_is_said_before_anything_is_drawn(latentry, g
     assert code == 2
     assert "there is no folder /nonexistent" in " ".join(err.split())
     assert gateway.received is None
+
+
+def keeps(monkeypatch, which):
+    """The system lets nobody write there, as it does not let others than root."""
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or not which(Path(path)))
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (("generate", "a frog"), "out.png"),
+        (("generate", "a frog", "-n", "2"), "out-2.png"),
+        (("generate", "a frog", "a fish"), "out-2.png"),
+        (("generate", "a frog", "a fish", "-n", "2"), "out-1-2.png"),
+        (("interpolate", "a", "b", "--frames", "3"), "out-3.png"),
+        (("clip", "a"), "out-2.png"),
+        (("fetch", "job-1"), "out.png"),
+        (("demo",), "out.png"),
+    ],
+)
+def test_a_file_that_nobody_may_replace_is_said_before_anything_is_drawn(
+    latentry, gateway, tmp_path, monkeypatch, command, file
+):
+    (tmp_path / file).write_bytes(b"mine")
+    keeps(monkeypatch, lambda path: path.name == file)
+    code, _, err = latentry(*command, "-o", "out.png")
+    assert (code, gateway.received) == (2, None)
+    assert f"{file} cannot be written to" in " ".join(err.split())
+    assert (tmp_path / file).read_bytes() == b"mine"
+
+
+def test_a_folder_in_the_place_of_a_numbered_image_is_said_before_anything_is_drawn(
+    latentry, gateway, tmp_path
+):
+    (tmp_path / "out-2.png").mkdir()
+    assert latentry("generate", "a frog", "-n", "2", "-o", "out.png")[0] == 2
+    assert gateway.received is None
+    assert latentry("generate", "a frog", "-o", "out.png")[0] == 0
+
+
+def test_a_file_may_be_replaced_in_a_folder_that_takes_no_new_one(
+    latentry, gateway, tmp_path, monkeypatch
+):
+    (tmp_path / "out.png").write_bytes(b"mine")
+    keeps(monkeypatch, Path.is_dir)
+    assert latentry("generate", "a frog", "-o", "out.png")[0] == 0
+    assert (tmp_path / "out.png").read_bytes() == b"picture"
+    assert latentry("generate", "a frog", "-o", "new.png")[0] == 2
+
+
+@pytest.mark.parametrize("output", ["folder", "sheet.txt", "sheet"])
+def test_a_sheet_that_could_not_be_saved_is_refused_before_it_is_drawn(
+    latentry, tmp_path, monkeypatch, output
+):
+    (tmp_path / "folder").mkdir()
+    drawn = []
+    monkeypatch.setattr("latentry.cli.serve._demo", lambda *_: drawn.append(output))
+    monkeypatch.setattr("latentry.cli.serve.signals.run", bool)
+    assert latentry("demo", "-o", output)[0] == 2
+    assert not drawn
 
 
 def test_a_folder_gets_files_named_by_the_job(latentry, gateway, tmp_path):
