@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from fastapi import Header
 
-from latentry.errors import InvalidIdempotencyKey
-from latentry.ledger import commands
+from latentry.errors import IdempotencyConflict, InvalidIdempotencyKey
+from latentry.ledger import JobRef, commands
 from service.gateway import Gateway
 
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
@@ -45,7 +45,17 @@ def own_keys(key: str | None, count: int) -> list[str | None]:
 
 async def find_new(gateway: Gateway, tenant: str, keys: Sequence[str | None]) -> list[int]:
     """The places of those whose jobs do not exist yet, which count against the key's rate."""
-    known: frozenset[str] = frozenset()
-    if named := [key for key in keys if key is not None]:
-        known = await gateway.ledger.run(commands.find_repeats(tenant, named))
+    named = [key for key in keys if key is not None]
+    known = await gateway.ledger.run(commands.find_repeats(tenant, named)) if named else {}
     return [place for place, key in enumerate(keys) if key not in known]
+
+
+async def find(gateway: Gateway, tenant: str, key: str, body_hash: str) -> JobRef | None:
+    """The job that was created under this key. Raises IdempotencyConflict for another body's."""
+    known = (await gateway.ledger.run(commands.find_repeats(tenant, [key]))).get(key)
+    if known is None:
+        return None
+    ref, its_hash = known
+    if its_hash != body_hash:
+        raise IdempotencyConflict
+    return ref

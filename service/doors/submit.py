@@ -12,7 +12,7 @@ from latentry.contracts import (
     ResolvedPicture,
     Webhook,
 )
-from latentry.errors import InvalidRequest, UrlNotAllowed
+from latentry.errors import InvalidRequest, LatentryError, LedgerUnavailable, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
@@ -48,17 +48,17 @@ async def submit(
     `notify_as`: see NewJob. Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
     """
     idempotency.check(idempotency_key)
-    found = await _found(gateway, caller, request)
-    admitted = await admitted_to(gateway, request, found)
-    moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
-    admitted = moderated.admitted
-    job = await _new_job(gateway, caller, request, moderated, ref)
+    try:
+        found, admitted, job = await _admitted(gateway, caller, request, ref, is_low=is_low)
+    except LatentryError as refused:  # what it needs may be gone since its job was created
+        if known := await _repeated(gateway, caller, request, idempotency_key, refused):
+            return Accepted(known, is_new=False)
+        raise
     job = replace(job, idempotency_key=idempotency_key or "", notify_as=notify_as)
     if all(file.file for file in found.files.values()):
         return await _create(gateway, caller, job, admitted)
     # What can refuse the request or find its job comes before its pictures are fetched and decoded.
-    limits = _limits(gateway.settings)
-    if known := await gateway.ledger.run(commands.find_or_check(job, **limits)):
+    if known := await gateway.ledger.run(commands.find_or_check(job, **_limits(gateway.settings))):
         return Accepted(known, is_new=False)
     brought = await gateway.inputs.bring(caller.tenant, request, found)
     try:
@@ -98,6 +98,17 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
         estimated_wait_s=None if wait_ms is None else wait_ms / 1000,
         estimated_start_at=None if wait_ms is None else time_of(possible.now_ms + wait_ms),
     )
+
+
+async def _admitted(
+    gateway: Gateway, caller: Caller, request: Request, ref: JobRef | None, *, is_low: bool
+) -> tuple[Brought, Admitted, NewJob]:
+    """What it brings, what becomes of it, and its job. Raises what may refuse it so far."""
+    found = await _found(gateway, caller, request)
+    admitted = await admitted_to(gateway, request, found)
+    moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
+    job = await _new_job(gateway, caller, request, moderated, ref)
+    return found, moderated.admitted, job
 
 
 async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
@@ -152,6 +163,15 @@ async def _new_job(
         image_rules=moderated.image_rules,
         applied=moderated.applied,
     )
+
+
+async def _repeated(
+    gateway: Gateway, caller: Caller, request: Request, key: str | None, refused: LatentryError
+) -> JobRef | None:
+    """The job that a repeat of a refused request has already. Raises IdempotencyConflict."""
+    if key is None or isinstance(refused, LedgerUnavailable):
+        return None
+    return await idempotency.find(gateway, caller.tenant, key, await _body_hash(request))
 
 
 async def _body_hash(request: Request) -> str:

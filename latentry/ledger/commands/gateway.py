@@ -63,11 +63,12 @@ def find_or_check(
     return Command("gateway/create", (options, request), read)
 
 
-def find_repeats(tenant: str, keys: Sequence[str]) -> Command[frozenset[str]]:
-    """Those of a tenant's idempotency keys that have jobs, whatever their requests were."""
+def find_repeats(tenant: str, keys: Sequence[str]) -> Command[dict[str, tuple[JobRef, str]]]:
+    """The jobs that idempotency keys of a tenant have, each with the hash of its body."""
 
-    def read(answer: Sequence[int]) -> frozenset[str]:
-        return frozenset(key for key, known in zip(keys, answer, strict=True) if known)
+    def read(answer: Sequence[Sequence[str]]) -> dict[str, tuple[JobRef, str]]:
+        found = zip(keys, answer, strict=True)
+        return {key: (JobRef.parse(known[0]), known[1]) for key, known in found if known}
 
     return Command("gateway/find_repeats", (tenant, *keys), read)
 

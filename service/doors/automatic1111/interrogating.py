@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import Request
 
 from latentry.contracts import CaptionRequest
-from latentry.errors import NotFound
+from latentry.errors import NoModel, NotFound
 from latentry.ledger import Accepted
 from service.access.auth import Caller
 from service.doors.automatic1111.requests.extras import Interrogate
@@ -43,11 +43,13 @@ async def _accepted(
         raise NotFound("Image not found; send a picture in image.")
     if body.model != _MODEL:
         refuse("model", f"Model not found; {_MODEL} is the only one.")
-    if await gateway.catalogue.captioner() is None:
-        refuse("model", "No model here says what a picture shows; LATENTRY_CAPTIONER names one.")
 
     async def one(_at: str, picture: str, key: str | None) -> Accepted:
-        return await submit(gateway, caller, CaptionRequest(image=picture), key)
+        try:
+            return await submit(gateway, caller, CaptionRequest(image=picture), key)
+        except NoModel:
+            why = "No model here says what a picture shows; LATENTRY_CAPTIONER names one."
+            refuse("model", why)
 
     pictures = {"image": body.image}
     return await accepted_each(gateway, caller, request, pictures, one, idempotency_key)

@@ -83,7 +83,7 @@ async def infer(
     """
     accepted = accepted_format(request.headers.get("accept", ""))
     body = await _read(request)
-    own = generation_request(body, (await _entry(gateway, model)).card.id, accepted)
+    own = generation_request(body, model, accepted)
     headers = {_IGNORED: left_out} if (left_out := ignored(body)) else {}
     ref, keep = new_ref(caller.tenant), idempotency_key is not None
     submission = submit(gateway, caller, own, idempotency_key, ref)

@@ -1,12 +1,14 @@
 """Hugging Face's requests as ours: what is obeyed, refused, or ignored and named."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, OutputFormat
-from latentry.errors import UnsupportedField
+from latentry.contracts.fields.bounds import MODEL_ID
+from latentry.errors import UnknownModel, UnsupportedField
 from service.doors.fates import MAX_NAMES, Fate, ignored_fields, with_fate
 from service.doors.hugging_face.requests import InferenceRequest, Parameters
 from service.doors.naming import named_as_sent
@@ -21,10 +23,12 @@ _SAME: Final = {*OwnFields.model_fields, "width", "height", "mask"} - {"target_s
 def generation_request(
     body: InferenceRequest, model: str, accepted: OutputFormat
 ) -> GenerationRequest:
-    """The same request as ours, to this model. Raises InvalidRequest.
+    """The same request as ours, to this model. Raises InvalidRequest or UnknownModel.
 
     `accepted`: the format of the image, unless the request names one.
     """
+    if not re.fullmatch(MODEL_ID, model):  # else a field of the body would be blamed
+        raise UnknownModel
     _refuse_impossible(body)
     given = body.parameters
     fields: dict[str, Any] = given.model_dump(include=_SAME, exclude_none=True)

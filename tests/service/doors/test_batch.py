@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from latentry.contracts import BatchResult, JobList
+from latentry.ledger import commands
 from latentry.ledger.keyring import Allowance
 from tests.service.fake import FakeWorker
 from tests.service.keys import bearer, issue
@@ -58,6 +59,15 @@ async def test_each_has_a_key_of_its_own(client, worker) -> None:
         )
         assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_idempotency_key")
     assert len(await jobs(client)) == 2
+
+
+async def test_a_repeat_finds_the_jobs_whose_model_is_gone(client, worker, ledger) -> None:
+    requests = [{"prompt": "a red circle"}, {"prompt": "a blue star"}]
+    first = await post(client, *requests, **{"Idempotency-Key": "k"})
+    ledger.run(commands.withdraw_model("fake", "shapes"))
+    again = await post(client, *requests, {"prompt": "a frog"}, **{"Idempotency-Key": "k"})
+    assert [one.job and one.job.id for one in again] == [*(one.job.id for one in first), None]
+    assert again[2].problem.code == "no_model"
 
 
 async def test_each_counts_as_a_request_of_the_keys_rate(client, worker, ledger) -> None:

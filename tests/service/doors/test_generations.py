@@ -173,6 +173,20 @@ async def test_an_idempotency_key_with_another_body_is_a_conflict(client, worker
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
 
 
+async def test_a_repeat_finds_its_job_though_the_model_is_gone(client, worker, ledger) -> None:
+    async def post(key: str, **fields: object) -> httpx.Response:
+        headers = {"Idempotency-Key": key}
+        return await client.post("/v1/generations", json=REQUEST | fields, headers=headers)
+
+    first = await post("once")
+    worker.finish(worker.claim())
+    ledger.run(commands.withdraw_model("fake", "shapes"))
+    again, other, new = await post("once"), await post("once", n=2), await post("else")
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+    assert (new.status_code, new.json()["code"]) == (503, "no_model")
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "snow\u2603", "tab\there"])
 async def test_an_idempotency_key_is_short_printable_ascii(client, worker, key: str) -> None:
     headers = {"Idempotency-Key": key.encode()}

@@ -104,6 +104,25 @@ async def test_a_repeat_with_its_key_is_the_same_job(client, upscalers) -> None:
     assert other.json()["code"] == "idempotency_conflict"
 
 
+async def test_a_repeat_finds_its_job_though_upscaler_and_picture_are_gone(
+    client, upscalers, ledger
+) -> None:
+    header = {"Content-Type": "image/png"}
+    picture = base64.b64decode(png().partition(",")[2])
+    file = (await client.post("/v1/files", content=picture, headers=header)).json()["id"]
+
+    async def send(**body):
+        headers = {"Idempotency-Key": "k"}
+        return await client.post("/v1/upscales", json={"image": file} | body, headers=headers)
+
+    first = await send(upscaler="lanczos")
+    await client.delete(f"/v1/files/{file}")
+    ledger.run(commands.withdraw_model("w", "upscaler/lanczos"))
+    again, other = await send(upscaler="lanczos"), await send(upscaler="lanczos", scale=3)
+    assert again.json()["id"] == first.json()["id"]
+    assert other.json()["code"] == "idempotency_conflict"
+
+
 async def test_a_dry_run_tells_the_cost_and_keeps_nothing(client, upscalers, settings) -> None:
     answer = await post(client, image=png(200, 100), dry_run=True)
     assert answer.status_code == 200

@@ -9,6 +9,7 @@ import pytest
 
 from latentry.contracts import OutputFormat
 from latentry.errors import EngineError, InvalidRequest, NotAcceptable, UnsupportedField
+from latentry.ledger import commands
 from latentry.settings import Settings
 from service.doors.hugging_face.formats import accepted_format
 from service.doors.hugging_face.requests import InferenceRequest
@@ -158,6 +159,7 @@ async def test_large_base64_is_a_picture_and_no_large_text(client, worker, made)
         (PATH, {"inputs": "a", "parameters": {"width": 1024}}, 422, "unsupported_size"),
         (PATH, {"inputs": "x!", "parameters": {"prompt": "a"}}, 422, "broken_image"),
         ("/hf/sdxl", {"inputs": "a"}, 404, "unknown_model"),
+        ("/hf/Shapes", {"inputs": "a"}, 404, "unknown_model"),
         ("/hf/shapes/nowhere", {"inputs": "a"}, 404, "not_found"),
     ],
 )
@@ -181,6 +183,16 @@ async def test_no_answer_is_503_as_their_npm_client_repeats_that_for_ever(client
     answer = await client.post(PATH, json={"inputs": "a"})
     assert (answer.status_code, answer.json()["error_type"]) == (504, "no_model")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_repeat_gets_its_image_though_the_model_is_gone(client, worker, ledger) -> None:
+    headers = {"Idempotency-Key": "order-1"}
+    with worker:
+        first = await client.post(PATH, json={"inputs": "a"}, headers=headers)
+    ledger.run(commands.withdraw_model("fake", "shapes"))
+    again = await client.post(PATH, json={"inputs": "a"}, headers=headers)
+    assert again.content == first.content == PICTURE
+    assert again.headers["x-job-id"] == first.headers["x-job-id"]
 
 
 async def test_its_health_is_that_of_its_workers(client, worker) -> None:
