@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 
 from latentry.errors import EngineError, LatentryError, OutOfMemory
+from worker.engine.shortage import is_out_of_memory
 
 log = structlog.get_logger()
 
@@ -22,7 +23,7 @@ def as_job_failed() -> Iterator[None]:
         if _is_torchs(error, "AcceleratorError"):
             # After any other CUDA error every later call fails too: the process ends with code 70.
             raise
-        if isinstance(error, MemoryError) or _is_torchs(error, "OutOfMemoryError"):
+        if is_out_of_memory(error) or _is_torchs(error, "OutOfMemoryError"):
             raise OutOfMemory from error
         log.exception("engine.call_failed")
         raise EngineError(f"The engine failed on this picture ({type(error).__name__}).") from error

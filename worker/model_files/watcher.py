@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import ModelCard
-from latentry.errors import LatentryError
+from latentry.errors import LatentryError, Unavailable
 from worker.claims.inbox import Inbox, ModelChanged
 from worker.engine.loop.stored import ModelReader
 from worker.model_files.found import Found
@@ -40,6 +40,7 @@ class ModelWatcher:
         self._inbox = inbox
         self._served = set(served)
         self._complete = complete
+        self._unread: dict[str, Found] = {}  # what the machine had too little for
         self._on_found: Callable[[str], None] = lambda _: None
         self._stopping = threading.Event()
         self._thread = critical_thread("models", self._run)
@@ -64,14 +65,20 @@ class ModelWatcher:
             log.warning("models.not_read", why=str(error))
             return
         for model in changes.gone:
+            self._unread.pop(model, None)
             self._inbox.post(*self._without(model))
-        for model, found in changes.there.items():
+        for model, found in {**self._unread, **changes.there}.items():
             self._inbox.post(*self._with(model, found))
 
     def _with(self, model: str, found: Found) -> Iterator[ModelChanged]:
         assert self._reader is not None, "what is found can be read"
+        self._unread.pop(model, None)
         try:
             card, blueprint = self._reader.read(model, found.path)
+        except Unavailable as error:  # this machine may have what it lacks at the next look
+            log.warning("model.not_read", model=model, why=error.message)
+            self._unread[model] = found
+            return
         except LatentryError as error:
             log.error("model.unusable", model=model, code=error.code, why=error.message)
             yield from self._without(model)

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from latentry.contracts import ModelCard
-from latentry.errors import ConfigurationError
+from latentry.errors import ConfigurationError, Unavailable
 from tests.latentry.ledger.factory import card
 from worker.claims.inbox import Inbox, ModelChanged
 from worker.model_files.model_files import ModelFiles
@@ -15,14 +15,17 @@ from worker.model_files.watcher import ModelWatcher
 
 
 class FakeReader:
-    """A file's text is its family; of `bad` and `odd` it is no model."""
+    """A file's text is its family; of `bad` and `odd` it is no model. `lacks`: what to read it."""
 
     def __init__(self) -> None:
         self.read_of: list[str] = []
+        self.lacks = ""
 
     def read(self, model: str, path: Path) -> tuple[ModelCard, object]:
         self.read_of.append(model)
         text = path.read_text()
+        if self.lacks:
+            raise Unavailable(f"This machine has no {self.lacks}.")
         if text == "bad":
             raise ConfigurationError(f"{model} is bad.")
         if text == "odd":
@@ -89,6 +92,20 @@ def test_what_cannot_be_used_is_said_once_and_ends_nothing(watched: Watched, tex
     assert [one["model"] for one in logs if one["event"] == "model.unusable"] == ["b", "a"]
     watched.write("a", "SDXL")
     assert watched.said() == [("a", "blueprint of SDXL")]
+
+
+def test_what_a_machine_cannot_read_now_is_read_at_the_next_look(watched: Watched) -> None:
+    watched.reader.lacks = "memory"
+    watched.write("a", "SDXL")
+    watched.write("b", "SDXL")
+    watched.write("c", "SDXL")
+    assert watched.said() == [], "nothing is known of them yet"
+    watched.reader.lacks = ""
+    watched.remove("c")
+    watched.watcher.look()
+    assert len(watched.inbox.take()) == 2
+    assert watched.said() == []
+    assert watched.reader.read_of.count("b") == 2
 
 
 def test_a_folder_that_is_away_changes_nothing(watched: Watched) -> None:

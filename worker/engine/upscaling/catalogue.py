@@ -14,7 +14,7 @@ import torch
 
 from latentry.contracts import UpscalerCard
 from latentry.contracts.upscales import LANCZOS, UPSCALER_ID
-from latentry.errors import ConfigurationError
+from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
 from worker.engine.device import Device, accelerator, processor
@@ -87,7 +87,7 @@ def open_upscalers(
                 _refuse_larger(network, budget_bytes, used_bytes)
                 used_bytes += network.size_bytes
                 yield network
-        except (ConfigurationError, torch.OutOfMemoryError) as error:
+        except (LatentryError, torch.OutOfMemoryError) as error:
             log.error("upscaler.unusable", upscaler=id, why=str(error))
 
 

@@ -235,19 +235,24 @@ def test_those_that_do_not_fit_into_the_memory_for_models_are_left_out(tmp_path)
     assert f"LATENTRY_MODEL_MEMORY_BYTES allows {2 * size}" in why
 
 
-def test_one_for_which_the_device_has_no_memory_is_left_out(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
+        (MemoryError(), "This machine does not have enough memory to load a."),
+    ],
+)
+def test_one_for_which_there_is_no_memory_is_left_out(tmp_path, monkeypatch, error, said) -> None:
     """Else the worker would end, start again and end."""
     network(tmp_path, esrgan.random_weights(), "a")
     network(tmp_path, esrgan.random_weights(blocks=3), "b")
 
     def read(name, weights):
         if "a.safetensors" in name:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return read_network(name, weights)
 
     monkeypatch.setattr(catalogue, "read_network", read)
     with capture_logs() as logs:
         assert [one.card.id for one in open_upscalers([("", tmp_path)], CPU)] == ["b"]
-    assert [one["why"] for one in logs if one["event"] == "upscaler.unusable"] == [
-        "CUDA out of memory"
-    ]
+    assert [one["why"] for one in logs if one["event"] == "upscaler.unusable"] == [said]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 import torch
 
-from latentry.errors import ConfigurationError, LatentryError
+from latentry.errors import ConfigurationError, JobFailed, LatentryError, Unavailable
 from latentry.errors.frames import without_frames
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -18,6 +18,7 @@ from worker.engine.models.loading.early_digests import EarlyDigests
 from worker.engine.models.loading.fingerprint import fingerprints, vocabulary
 from worker.engine.models.loading.low_memory import slimmed
 from worker.engine.models.loading.part_reader import PartReader
+from worker.engine.shortage import lacked
 
 log = structlog.get_logger()
 
@@ -26,13 +27,19 @@ log = structlog.get_logger()
 def as_configuration_error(model: str) -> Iterator[None]:
     """Turn whatever a model's files make a library raise into a ConfigurationError.
 
-    The device's own errors stay as they are: no file is to blame for them.
+    The device's own errors stay as they are: no file is to blame for them. Nor is one for what the
+    machine lacks, such as memory: Unavailable says that.
     """
     try:
         yield
-    except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError):
+    except (JobFailed, Unavailable, torch.OutOfMemoryError, torch.AcceleratorError):
         raise
     except Exception as error:
+        if what := lacked(error):
+            why = f"This machine does not have enough {what} to load {model}."
+            raise Unavailable(why) from error
+        if isinstance(error, LatentryError):
+            raise
         log.exception("model.not_readable", model=model)
         raise ConfigurationError(
             f"The files of {model} are not usable ({type(error).__name__}: {error})."
