@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from latentry.contracts import Adapter, AdapterList
+from latentry.contracts import Adapter, AdapterList, CaptionerCard
 from latentry.ledger import (
     AnyEntry,
     AsyncLedger,
@@ -40,7 +40,8 @@ class Catalogue:
         self._read_at = float("-inf")
         self._differ_since: dict[str, float] = {}
         self._warned: set[str] = set()
-        self._captioners: dict[str, float] = {}  # when each was last read
+        # When each was last read, and the name of its folder, by what is in it.
+        self._captioners: dict[str, tuple[float, str]] = {}
         self._captioners_differ = False
         self._lists: dict[str, tuple[Adapter, ...]] = {}
         self._listed: list[tuple[tuple[Adapter, ...], Mapping[str, int]]] = []
@@ -99,7 +100,7 @@ class Catalogue:
         self._read_at = monotonic()
         self._warn(one.card.id for one in self._entries if one.adapters_differ)
         if self._captioner is not None:
-            self._warn_of_captioners(self._captioner.card.captioner)
+            self._warn_of_captioners(self._captioner.card)
         return tuple(entries)
 
     def _warn(self, differing: Iterable[str]) -> None:
@@ -111,14 +112,15 @@ class Catalogue:
             log.warning("adapters.differ", model=model, why=ADAPTERS_DIFFER)
         self._warned = lasting
 
-    def _warn_of_captioners(self, name: str) -> None:
+    def _warn_of_captioners(self, card: CaptionerCard) -> None:
         """Say once that workers have different ones: their card changes to and fro."""
-        now = monotonic()
-        lately = {one: at for one, at in self._captioners.items() if now - at < DIFFER_S}
-        is_back = name in lately and name != max(lately, key=lambda one: lately[one])
-        self._captioners = lately | {name: now}
+        now, content = monotonic(), card.fingerprint
+        lately = {one: read for one, read in self._captioners.items() if now - read[0] < DIFFER_S}
+        is_back = content in lately and content != max(lately, key=lambda one: lately[one])
+        self._captioners = lately | {content: (now, card.captioner)}
         if is_back and not self._captioners_differ:
-            log.warning("captioners.differ", captioners=sorted(lately), why=_CAPTIONERS_DIFFER)
+            found = sorted(f"{name} {one[:8]}" for one, (_, name) in lately.items())
+            log.warning("captioners.differ", captioners=found, why=_CAPTIONERS_DIFFER)
         self._captioners_differ = len(lately) > 1 and (is_back or self._captioners_differ)
 
     @property

@@ -67,6 +67,7 @@ class CaptionerCard(ResponseModel):
 
     id: str = CAPTIONER
     captioner: str = Field(description="The name of its folder.")
+    fingerprint: str = Field("", description="SHA-256 of what is in it, in hex.")
     side: int = Field(description="Of the square that it sees, in pixels.")
     pace: Pace | None = Field(None, description="Null until a worker has measured it.")
     safety_labels: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
 """`/v1/models`: what the catalogue says of a model."""
 
+from itertools import product
+
 import pytest
 from httpx import AsyncClient
 from pydantic import ValidationError
@@ -53,18 +55,19 @@ async def test_workers_with_different_captioners_are_logged_once(
     opened = AsyncLedger.open(settings)
     catalogue = Catalogue(opened)
 
-    async def read(*names: str) -> list[str]:
+    async def read(*contents: str, names: str = "a") -> list[str]:
         with capture_logs() as logs:
-            for name in names:
-                one = CaptionerCard(captioner=name, side=384)
-                ledger.run(commands.heartbeat(name, [one.queue], ttl_s=60))
+            for content, name in product(contents, names):
+                one = CaptionerCard(captioner=name, fingerprint=content, side=384)
+                ledger.run(commands.heartbeat(content, [one.queue], ttl_s=60))
                 ledger.run(commands.register_model(one))
                 await catalogue.read()
         return [" ".join(one["captioners"]) for one in logs if one["event"] == "captioners.differ"]
 
-    assert await read("a", "a", "b", "b") == []
-    assert await read("a") == ["a b"]
-    assert await read("b", "a", "a", "b") == []
+    assert await read("1", names="aba") == [], "copies of one folder"
+    assert await read("1", "2", "2") == []
+    assert await read("1") == ["a 1 a 2"]
+    assert await read("2", "1", "1", "2") == []
     await opened.close()
 
 

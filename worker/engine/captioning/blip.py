@@ -3,6 +3,7 @@
 Its config is read by name, its weights are safetensors alone, and nothing of it names code.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,17 @@ def read_blip(folder: Path) -> Any:
             f"{folder / WEIGHTS} is not there; pickles are not read."
         ) from None
     return Part("captioner", lambda: _network(config), _named(stored)).read()
+
+
+def fingerprint(network: Any, pieces: Mapping[int, str]) -> str:
+    """SHA-256, in hex, of all that captions depend on: config, vocabulary and weights."""
+    of_parts = ((network.config.vision_config, _OF_VISION), (network.config.text_config, _OF_TEXT))
+    values = [[getattr(part, name, None) for name in names] for part, names in of_parts]
+    found = hashlib.sha256(json.dumps([values, sorted(pieces.items())]).encode())
+    for name, weight in sorted(network.state_dict().items()):
+        found.update(f"{name} {tuple(weight.shape)}".encode())
+        found.update(weight.float().cpu().contiguous().numpy().data)
+    return found.hexdigest()
 
 
 def _config(folder: Path) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from latentry.rules.resizing import Fit, fit
 from worker.engine.attempts import Attempts
 from worker.engine.background.profile import profile_id
 from worker.engine.background.tool import Call
-from worker.engine.captioning.blip import read_blip
+from worker.engine.captioning.blip import fingerprint, read_blip
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
 from worker.engine.file_state import file_state
@@ -173,8 +173,12 @@ def _loaded(folder: Path, at: Device) -> Captioner:
         raise ConfigurationError(f"{folder} has more words than its network.")
     if network.config.text_config.max_position_embeddings < MAX_TOKENS:
         raise ConfigurationError(f"Its captions may not have {MAX_TOKENS} tokens.")
-    card = CaptionerCard(captioner=folder.name, side=network.config.vision_config.image_size)
-    profile = profile_id(card.captioner, f"torch {torch.__version__}")
+    card = CaptionerCard(
+        captioner=folder.name,
+        fingerprint=fingerprint(network, words.pieces),
+        side=network.config.vision_config.image_size,
+    )
+    profile = profile_id(card.fingerprint, f"torch {torch.__version__}")
     made = Captioner(card, network, words, at.device, Timing(at.device), profile)
     began = perf_counter()
     work = made.begin(made.example(), np.full((card.side, card.side, 3), 128, np.uint8))

@@ -130,6 +130,27 @@ def test_what_a_config_says_besides_is_not_read(folder: Path) -> None:
     assert open_captioner(folder, CPU, 0, 0) is not None
 
 
+def test_a_fingerprint_says_what_is_in_it_and_not_what_its_folder_is_called(
+    folder: Path, tmp_path: Path
+) -> None:
+    def told(folder: Path) -> tuple[str, str]:
+        found = open_captioner(folder, CPU, 0, 0)
+        assert found is not None
+        return found.card.fingerprint, found.profile
+
+    of_it = told(folder)
+    assert told(Path(shutil.copytree(folder, tmp_path / "copy"))) == of_it
+    changes = [
+        text("vocab.txt", (folder / "vocab.txt").read_text().replace("frog", "toad")),
+        config(text_config__sep_token_id=4),
+        tensors(lambda weights: weights[FIRST].add_(1)),
+    ]
+    for number, change in enumerate(changes):
+        other = Path(shutil.copytree(folder, tmp_path / str(number) / folder.name))
+        change(other)
+        assert not set(told(other)) & set(of_it)
+
+
 def test_a_note_says_that_it_is_tried_until_that_is_over(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
