@@ -11,6 +11,7 @@ from latentry.cli.doctor.findings import Finding, fault, ok, warning
 from latentry.errors import ConfigurationError
 from latentry.serve.ports import check_ports
 from latentry.settings import Settings
+from latentry.sources import Simulation
 
 # torch is the worker's alone: another process looks.
 _TORCH: Final = """
@@ -27,7 +28,8 @@ def models(settings: Settings) -> Iterator[Finding]:
     """Whether each model's files are where they should be."""
     for model, source in settings.model_sources.items():
         if not isinstance(source, Path):
-            yield ok("models", f"{model} is {source}.")
+            what = "simulated" if isinstance(source, Simulation) else source
+            yield ok("models", f"{model} is {what}.")
         elif source.exists():
             yield ok("models", f"{model} is at {source}.")
         else:

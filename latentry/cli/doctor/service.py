@@ -101,7 +101,8 @@ def _models(found: Capabilities) -> Iterator[Finding]:
     for model in found.models:
         if model.workers:
             workers = "1 worker" if model.workers == 1 else f"{model.workers} workers"
-            yield ok("models", f"{model.id} ({model.family}), {workers}.")
+            family = f" ({model.family})" if model.family else ""  # a simulated one has none
+            yield ok("models", f"{model.id}{family}, {workers}.")
         else:
             yield fault(
                 "models", f"{model.id} has no live worker: its jobs wait until one is started."

@@ -99,6 +99,13 @@ def test_what_a_service_says_of_itself_is_judged(patient, change, part, state) -
     assert found(patient)[part] is state
 
 
+def test_a_model_without_a_family_has_none(patient) -> None:
+    simulated = ModelModes(id="try", family="", modes=(), workers=1)
+    patient.found = patient.found.model_copy(update={"models": (simulated,)})
+    *_, last = service.examine(patient.url, None)
+    assert last.sentence == "try, 1 worker."
+
+
 def test_a_service_that_is_away_is_a_fault_with_what_to_do(latentry) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     code, out, _ = latentry("doctor", "--service-only", "--url", url)
@@ -158,6 +165,8 @@ def test_a_storage_that_fails_is_a_fault(settings, monkeypatch) -> None:
 def test_models_ports_and_devices_are_looked_at(settings, tmp_path, monkeypatch) -> None:
     gone = settings.model_copy(update={"models": f"a={tmp_path / 'gone'}"})
     assert [one.state for one in machine.models(gone)] == [State.FAULT]
+    simulated = settings.model_copy(update={"models": "try=simulated:call_ms=5"})
+    assert [one.sentence for one in machine.models(simulated)] == ["try is simulated."]
     assert machine.ports(settings, is_running=True).state is State.OK
     monkeypatch.setattr(machine, "_torch", lambda: None)
     assert machine.device(settings).state is State.WARNING
