@@ -82,7 +82,7 @@ class Loading:
                 for name, make in self._blueprint.tokenizers.items()
             }
             words = beside.map(lambda tokenizer: vocabulary(tokenizer()), made.values())
-            networks = {name: self._reader.read(name) for name in self._blueprint.parts}
+            networks = self._reader.read_all(self._blueprint.parts)
         blueprint = replace(self._blueprint, tokenizers=made)
         found = fingerprints(blueprint, networks, self._reader.digests, words)
         slim = slimmed(networks, self._at, self._reader.read)
