@@ -229,7 +229,11 @@ def test_tokenizers_are_made_while_weights_are_read(
         assert begun.wait(30), "it was left for later"
         return reads(self, names)
 
+    def refuse(tokenizer: object) -> None:
+        raise AssertionError("what reads prompts is made beside the reading too")
+
     reads = PartReader.read_all
     monkeypatch.setattr(PartReader, "read_all", read)
+    monkeypatch.setattr("worker.engine.conditioning.tokens.reading_all_words", refuse)
     begins_first = dataclasses.replace(blueprint, tokenizers={"tokenizer": tokenizer})
     Loading(begins_first, Device.choose("cpu", "float32")).read()
