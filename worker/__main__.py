@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 
 from worker.process.watchdog import EXIT_UNUSABLE, Watchdog
 
@@ -41,10 +42,17 @@ def _work(keepalive_fd: int) -> int:
         return EXIT_UNUSABLE
     configure_logs(settings)
     # Imported here so that the parent stays small.
-    from worker.app import run
-    from worker.process.keepalive import SocketKeepalive
+    from worker.engine.models.loading.early_digests import EarlyDigests
+    from worker.process.importing import importing
 
-    run(settings, SocketKeepalive(keepalive_fd))
+    # Before the rest: torch and others take seconds to import.
+    early = EarlyDigests.begun(settings.model_sources.values())
+    with importing():
+        from worker.app import run
+        from worker.backends import open_backend
+        from worker.process.keepalive import SocketKeepalive
+
+    run(settings, SocketKeepalive(keepalive_fd), partial(open_backend, early=early))
     # Everything is stored and logged; tearing torch down would only delay a deploy by seconds.
     logging.shutdown()
     os._exit(0)

@@ -94,12 +94,19 @@ def _serve(app: Celery, queues: list[str]) -> None:
         """Celery configures the root logger unless this signal has a receiver."""
         logging.getLogger("celery").setLevel(logging.WARNING)  # each bell is not worth a line
 
-    # Two threads: one runs the worker's loop, the other takes the bells that ring meanwhile.
-    flags = "--pool=threads --concurrency=2 --without-gossip --without-mingle --without-heartbeat"
     with warnings.catch_warnings():
         # In the image its user is `nobody`; on a laptop it may be root, with JSON messages only.
         warnings.filterwarnings("ignore", category=SecurityWarning)
-        app.worker_main(["--quiet", "worker", f"--queues={','.join(queues)}", *flags.split()])
+        # Not by `worker_main`: its command line imports a shell, and a model waits to be listed.
+        app.Worker(
+            queues=queues,
+            pool_cls="threads",
+            concurrency=2,  # one runs the worker's loop, the other takes bells that ring meanwhile
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            quiet=True,
+        ).start()
 
 
 def _wire(

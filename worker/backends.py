@@ -33,13 +33,16 @@ _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this
 
 
 def open_backend(
-    settings: Settings, keepalive: Keepalive, in_folders: Mapping[str, Path] = MappingProxyType({})
+    settings: Settings,
+    keepalive: Keepalive,
+    in_folders: Mapping[str, Path] = MappingProxyType({}),
+    early: EarlyDigests | None = None,
 ) -> tuple[BackendRouter, list[AnyCard]]:
     """The backend, with every model that fits loaded and tested, and all that it makes beside
     them.
 
     With the cards of all models, then those of the background. `in_folders`: models besides those
-    that settings name.
+    that settings name. `early`: hashes of files that are loaded first, as far as they are begun.
     """
     simulations: dict[str, Simulation] = {}
     stored: dict[str, ModelLocation] = {}
@@ -49,7 +52,7 @@ def open_backend(
         else:
             stored[model] = source
     everything: list[tuple[ServedBackend[Any], Sequence[AnyCard]]] = []
-    early = _early_digests([*stored.values(), *in_folders.values()])
+    found = early or EarlyDigests.begun([*stored.values(), *in_folders.values()])
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
     taken = sum(one.size_bytes for one in networks)
@@ -57,8 +60,9 @@ def open_backend(
     if diffusion is not None:
         diffusion.reserve(taken + sum(one.size_bytes for one in captioners))
         sources = {**stored, **in_folders}
-        early.stop()
-        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive, early)))
+        if found is not None:
+            found.stop()
+        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive, found)))
     if simulations:
         everything.append(_simulated(simulations))
     background = Background([Lanczos(), *networks, Preprocessors(), *captioners])
@@ -155,7 +159,7 @@ def _opened(
     sources: Mapping[str, ModelLocation],
     settings: Settings,
     keepalive: Keepalive,
-    early: EarlyDigests,
+    early: EarlyDigests | None,
 ) -> list[ModelCard]:
     def extend(source: ModelLocation) -> None:
         keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
@@ -164,11 +168,3 @@ def _opened(
     cards = diffusion.open(sources, before=extend, may_be_none=may_be_none, early=early)
     diffusion.threads.take_all()  # the test pictures were drawn while the rest of a stack started
     return cards
-
-
-def _early_digests(sources: Sequence[ModelLocation]) -> EarlyDigests:
-    """Of the model that is loaded first, begun now: torch and others take seconds to import."""
-    first = sources[0] if sources else None
-    found = EarlyDigests.of(first) if isinstance(first, Path) else EarlyDigests()
-    found.start()
-    return found

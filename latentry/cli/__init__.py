@@ -4,6 +4,7 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Callable
 
 from latentry.errors import LatentryError
 
@@ -34,10 +35,20 @@ def open_streams() -> None:
             setattr(sys, name, nowhere)
 
 
+def _app(arguments: list[str]) -> Callable[..., None]:
+    if arguments == ["serve"]:  # without the SDK, which all others import
+        from latentry.cli.serve import alone
+
+        return alone()
+    from latentry.cli.app import app
+
+    return app
+
+
 def main() -> None:
     """Run the command line; an error is one sentence on standard error."""
     try:
-        from latentry.cli.app import app
+        app = _app(sys.argv[1:])
     except ModuleNotFoundError as missing:
         if missing.name not in EXTRA:
             raise

@@ -7,7 +7,7 @@ import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 
 from latentry import __version__
-from latentry.cli import admin, catalogue, files, jobs, serve
+from latentry.cli import admin, catalogue, demo, files, jobs, serve
 from latentry.cli.bench import command as bench
 from latentry.cli.completion import completion
 from latentry.cli.doctor import command as doctor
@@ -66,7 +66,7 @@ _add("adapters", catalogue.adapters, _SERVICE)
 _add("upscalers", catalogue.upscalers, _SERVICE)
 _add("styles", catalogue.styles, _SERVICE)
 _add("serve", serve.serve, _OPERATE)
-_add("demo", serve.demo, _OPERATE)
+_add("demo", demo.demo, _OPERATE)
 _add("doctor", doctor.doctor, _OPERATE)
 _add("bench", bench.bench, _OPERATE, **_LONG_NAMES)
 _add("keys", admin.keys, _OPERATE, **admin.SETTINGS)

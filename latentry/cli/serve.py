@@ -1,19 +1,14 @@
-"""`latentry serve` and `latentry demo`."""
+"""`latentry serve`. Its worker is waited for, so nothing is imported before that but its own."""
 
 import asyncio
 import os
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from latentry.cli.drawing.formats import FORMATS
-from latentry.cli.drawing.results import refuse_unwritable
 from latentry.cli.exits import Exit
-from latentry.serve import demo as demo_sheet
+from latentry.cli.terminal import help as pages
 from latentry.serve import signals
-from latentry.serve.ready import instructions, ready, requires_key
 from latentry.serve.stack import StartRefused, running
 from latentry.settings import Settings
 
@@ -30,40 +25,27 @@ def serve() -> None:
         raise typer.Exit(Exit.MISUSED) from refused
 
 
-def demo(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", dir_okay=False, help="Output file.")
-    ] = Path("demo.png"),
-) -> None:
-    """Start the service on free ports, generate a sheet of six images, and stop."""
-    if output.suffix.lower() not in FORMATS:
-        raise typer.BadParameter(f"--output {output} must end in {', '.join(FORMATS)}.")
-    refuse_unwritable(output)
-    env = demo_sheet.demo_env(os.environ)
-    finished = signals.run(_demo(Settings.from_env(env), output))
-    if not finished:
-        raise typer.Exit(Exit.INTERRUPTED)
+def alone() -> typer.Typer:
+    """A command line that has no other command."""
+    app = pages.app()
+    app.callback()(lambda: None)  # or it would be no group, and take no command's name
+    app.command("serve")(serve)
+    return app
 
 
 async def _serve(settings: Settings) -> None:
-    async with running(settings, os.environ, output=sys.stdout, say=_say) as stack:
+    async with running(settings, os.environ, output=sys.stdout, say=say) as stack:
+        # Imported here: the worker is on its way by now, and the SDK takes a while.
+        from latentry.serve.ready import instructions, ready, requires_key
+
         await ready(stack)
         for line in instructions(stack, with_key=await requires_key(stack)):
             write_line(line)
         await asyncio.Event().wait()
 
 
-async def _demo(settings: Settings, output: Path) -> None:
-    async with running(settings, os.environ, output=sys.stderr, say=_say) as stack:
-        await ready(stack)
-        pictures = await demo_sheet.generate(stack)
-        demo_sheet.save(pictures, output)
-        for picture in pictures:
-            typer.echo(f"seed {picture.image.seed}  {picture.prompt}")
-        typer.echo(f"The sheet was saved to {output}.")
-
-
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Print a sentence of the stack itself beside its processes' lines."""
     write_line(f"{'latentry':<8}| {sentence}", err=True)
 
 

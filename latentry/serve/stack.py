@@ -24,7 +24,7 @@ from latentry.settings import PREFIX, Settings
 GATEWAY_GRACE_S: Final = 10.0  # more than it needs to stop
 # A child that dies this often before the stack is ready will not start at all.
 MAX_QUICK_DEATHS: Final = 3
-POLL_S: Final = 0.1
+POLL_S: Final = 0.01  # it is up in hundredths of a second
 
 Say = Callable[[str], None]
 
@@ -95,6 +95,7 @@ async def running(
             for worker in workers(settings, child_env):
                 keep(worker)
             keep(Child("gateway", command("service"), child_env, GATEWAY_GRACE_S))
+            await asyncio.sleep(0)  # they start before the caller prepares anything
             yield stack
 
 

@@ -1,6 +1,7 @@
 """The parent process: starts the worker, restarts it when it dies, kills it when it hangs.
 
-It imports nothing heavy, so it is up at once, and no failure of the worker's libraries reaches it.
+It imports nothing heavy, so it is up at once, and no failure of the worker's libraries reaches it;
+and until the worker is started only the standard library, because everybody waits for that.
 """
 
 import os
@@ -13,12 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-
-import structlog
+from typing import Any
 
 from worker.process.runtime import environment
-
-log = structlog.get_logger()
 
 EXIT_UNUSABLE = 2
 BOOT_S = 300.0  # importing torch and loading a large model from a slow disk
@@ -71,7 +69,7 @@ class Watchdog:
             if status == EXIT_UNUSABLE:
                 return status  # it has logged why; another try would fail the same way
             pause = RESTART_MIN_S if time.monotonic() - child.started > HEALTHY_S else pause
-            log.warning("worker.died", status=status, restart_in_s=pause)
+            _log().warning("worker.died", status=status, restart_in_s=pause)
             if self._wait(pause):
                 return 1
             pause = min(pause * 2, RESTART_MAX_S)
@@ -117,11 +115,11 @@ class Watchdog:
                 stop_by = now + self._stop_s
                 child.process.terminate()
             if child.deadline is not None and now > child.deadline:
-                log.error("worker.hung", overdue_s=round(now - child.deadline, 1))
+                _log().error("worker.hung", overdue_s=round(now - child.deadline, 1))
                 child.process.kill()
                 child.deadline = None  # logged once; it takes a moment to exit
             elif stop_by is not None and now > stop_by:
-                log.error("worker.stop_timed_out", waited_s=self._stop_s)
+                _log().error("worker.stop_timed_out", waited_s=self._stop_s)
                 child.process.kill()
         child.keepalive.close()
         return child.process.wait()
@@ -131,7 +129,7 @@ class Watchdog:
         rss = rss_bytes(child.process.pid) if self.max_rss_bytes else 0
         if rss <= self.max_rss_bytes:
             return False
-        log.warning("worker.memory_exceeded", rss_bytes=rss, max_rss_bytes=self.max_rss_bytes)
+        _log().warning("worker.memory_exceeded", rss_bytes=rss, max_rss_bytes=self.max_rss_bytes)
         return True
 
     def _listen(self, child: _Child) -> None:
@@ -145,6 +143,12 @@ class Watchdog:
             return
         silent_s = float(received.split(b"\n")[-2] if received.endswith(b"\n") else b"0")
         child.deadline = time.monotonic() + silent_s if silent_s else None
+
+
+def _log() -> Any:
+    import structlog  # here, not above: the worker does not wait for it
+
+    return structlog.get_logger()
 
 
 def rss_bytes(pid: int) -> int:

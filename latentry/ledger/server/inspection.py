@@ -14,7 +14,7 @@ from latentry.settings import Settings
 
 # What kombu runs on its lists, sets and hashes; they leave nothing behind.
 _BROKERS_COMMANDS: Final = (
-    *(("LPUSH", ""), ("LLEN",), ("DEL",)),
+    *(("LPUSH", ""), ("LLEN",), ("DEL",), ("BRPOP", 0.01)),
     *(("SADD", ""), ("SMEMBERS",), ("SREM", "")),
     *(("HSET", "", ""), ("HGET", ""), ("HDEL", "")),
     *(("ZADD", 0, ""), ("ZREM", "")),
@@ -48,11 +48,10 @@ def _try_broker(ledger: Ledger) -> None:
     """Run what kombu runs: it would only try again for ever, ten times a second."""
     key = redis_keys.key(ledger.root, "celery", "check")
     try:
-        with ledger.client.pipeline(transaction=True) as calls:
+        with ledger.client.pipeline(transaction=True) as calls:  # in which none of them waits
             for name, *arguments in _BROKERS_COMMANDS:
                 calls.execute_command(name, key, *arguments)  # type: ignore[no-untyped-call]
             calls.execute()
-        ledger.client.brpop([key], timeout=0.01)
     except RedisError as error:
         raise (outage(error) or error) from error
 

@@ -77,6 +77,19 @@ def test_it_continues_when_its_output_is_closed(serve, checkout):
     assert serving.process.wait() == 0
 
 
+def test_no_other_command_is_imported_before_the_worker_is_started():
+    code = """
+import sys
+from latentry.cli import _app
+_app(["serve"])
+print("latentry.client" in sys.modules, "httpx" in sys.modules)
+_app(["list"])
+print("latentry.client" in sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False", "True"]
+
+
 def test_a_closed_output_does_not_fail_the_exit():
     deaf, ours = os.pipe()
     os.close(deaf)

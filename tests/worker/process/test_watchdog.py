@@ -141,6 +141,17 @@ def test_sigterm_while_it_starts_is_a_clean_end(family) -> None:
     assert not is_running(starting.born[0])
 
 
+def test_nothing_is_imported_before_the_worker_is_started() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+import worker.__main__
+print(*{name.partition(".")[0] for name in sys.modules.keys() - before})
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) - sys.stdlib_module_names == {"worker"}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_before_it_watches_is_remembered(number: int) -> None:
     """It imports other things meanwhile; and the first process of a container has no defaults."""

@@ -58,12 +58,17 @@ class Visitor(Protocol):
 
 
 class Clip:
-    """A text encoder with its tokenizer, used as in Stable Diffusion 1.x and 2.x or as in SDXL."""
+    """A text encoder with its tokenizer, used as in Stable Diffusion 1.x and 2.x or as in SDXL.
 
-    def __init__(self, tokenizer: Any, model: Any, *, is_xl: bool = False) -> None:
+    `reader` as in Tokenizer.
+    """
+
+    def __init__(
+        self, tokenizer: Any, model: Any, *, is_xl: bool = False, reader: Any = None
+    ) -> None:
         # A tokenizer whose config has no length claims to take any.
         length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
-        self.tokenizer = Tokenizer(tokenizer, length)
+        self.tokenizer = Tokenizer(tokenizer, length, reader)
         self.model = model
         self._is_xl = is_xl
         # transformers 5.6 removed the module `text_model` around the encoder.

@@ -59,12 +59,12 @@ class Tokenizer:
     """A model's own tokenizer, for chunks of `length` ids, of which two mark begin and end.
 
     `tokenize` takes a prompt, its syntax and the embeddings that it names, and remembers the last
-    prompts.
+    prompts. `reader`: what `reading_all_words` makes of the tokenizer, where it is made already.
     """
 
-    def __init__(self, tokenizer: Any, length: int) -> None:
+    def __init__(self, tokenizer: Any, length: int, reader: Any = None) -> None:
         self._tokenizer = tokenizer
-        self._encoder = _reading_all_words(tokenizer)
+        self._encoder = reader or reading_all_words(tokenizer)
         self._length = length
         self._comma = (tokenizer.get_vocab().get(",</w>"),)
         # In the place of vectors: any but the one by which an encoder finds a text's end.
@@ -172,7 +172,7 @@ def _tokens(units: Sequence[_Unit]) -> int:
     return sum(len(unit.ids) for unit in units)
 
 
-def _reading_all_words(tokenizer: Any) -> Any:
+def reading_all_words(tokenizer: Any) -> Any:
     """A tokenizer's backend, for which no word of its vocabulary but begin and end is special.
 
     OpenCLIP pads with id 0, which happens to be `!` inside a word. transformers takes every `!` of

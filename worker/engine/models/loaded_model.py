@@ -1,7 +1,8 @@
 """A resident model: CLIP, UNet and VAE in memory, and what belongs to them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -58,16 +59,12 @@ class LoadedModel:
         at: Device,
         fingerprint: str,
         clip_fingerprint: str = "",
+        readers: Mapping[str, Any] = MappingProxyType({}),
     ) -> "LoadedModel":
-        """Join the networks of a blueprint, which are on the device and ready by now."""
-        encoders = [
-            Clip(
-                tokenizer(),
-                networks[name.replace("tokenizer", "text_encoder")],
-                is_xl=blueprint.is_xl,
-            )
-            for name, tokenizer in blueprint.tokenizers.items()
-        ]
+        """Join the networks of a blueprint, which are on the device and ready by now.
+
+        `readers`: of tokenizers by name, as in Tokenizer, as far as they are made already.
+        """
         adapter = networks.get("motion_adapter")
         # Before projections are fused: that changes the modules that both UNets have.
         motion = None if adapter is None else with_motion(networks["unet"], adapter)
@@ -77,7 +74,7 @@ class LoadedModel:
             card=blueprint.card,
             schedule=blueprint.schedule,
             conditioner=Conditioner(
-                encoders,
+                list(_encoders(blueprint, networks, readers)),
                 zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty,
                 takes_score=blueprint.card.limits.refines,
             ),
@@ -128,3 +125,11 @@ class LoadedModel:
         On the CPU it does not depend on the device. It is drawn in the model's dtype.
         """
         return torch.randn(shape, generator=generator, dtype=self.at.dtype).float()
+
+
+def _encoders(
+    blueprint: Blueprint, networks: Mapping[str, Any], readers: Mapping[str, Any]
+) -> Iterator[Clip]:
+    for name, tokenizer in blueprint.tokenizers.items():
+        network = networks[name.replace("tokenizer", "text_encoder")]
+        yield Clip(tokenizer(), network, is_xl=blueprint.is_xl, reader=readers.get(name))

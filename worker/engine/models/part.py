@@ -58,7 +58,11 @@ class Part:
         while it loads, which would reach into the step loop of the thread beside it.
         """
         module, fitted = self.fitted()
-        module.load_state_dict(read_all(fitted), assign=True)
+        return self.filled(module, read_all(fitted))
+
+    def filled(self, module: nn.Module, weights: Mapping[str, torch.Tensor]) -> nn.Module:
+        """A network that `fitted` made, with its weights. Raises ConfigurationError."""
+        module.load_state_dict(weights, assign=True)
         for name, buffer in module.named_buffers():
             if buffer.is_meta:
                 _make_buffer(module, name, buffer)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from latentry.sources import HubPin, Simulation
 from tests.worker.engine import tiny
 from worker.engine.device import Device
 from worker.engine.models.loading import early_digests, part_reader
@@ -117,6 +118,16 @@ def test_what_cannot_be_hashed_is_left_to_who_loads_it(folder: Path, tmp_path: P
     files = {path for path, *_ in hashed(found[2])._found}
     assert files == {folder / "text_encoder" / "model.safetensors"}, "where there is a choice"
     assert found[3].find(tmp_path / "gone", 0, 1) is None
+
+
+def test_the_model_that_is_loaded_first_is_hashed(folder: Path) -> None:
+    pin = HubPin("a/b", "0" * 40)
+    early = EarlyDigests.begun([Simulation(), folder, pin])
+    assert early is not None
+    early._thread.join()
+    assert len({file for file, *_ in early._found}) == 3
+    assert EarlyDigests.begun([pin, folder]) is None, "another one is loaded before it"
+    assert EarlyDigests.begun([Simulation()]) is None
 
 
 def save_cut(file: Path) -> Path:

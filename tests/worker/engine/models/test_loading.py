@@ -5,7 +5,7 @@ import json
 import shutil
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -196,15 +196,15 @@ def test_what_was_read_before_a_failure_is_not_kept_with_it(
 ) -> None:
     seen: list[weakref.ref[torch.nn.Module]] = []
 
-    def read(*_: object) -> torch.nn.Module:
+    def read(*_: object) -> dict[str, torch.nn.Module]:
         network = torch.nn.Linear(1, 1)
         seen.append(weakref.ref(network))
-        return network
+        return {"unet": network}
 
     def fail(*_: object) -> str:
         raise ValueError("damaged")
 
-    monkeypatch.setattr(PartReader, "read", read)
+    monkeypatch.setattr(PartReader, "read_all", read)
     monkeypatch.setattr("worker.engine.models.loading.loading.fingerprints", fail)
     blueprint = blueprint_from_folder("m", folder, prefer_fp16=False)
     loading = Loading(blueprint, Device.choose("cpu", "float32"))
@@ -225,11 +225,15 @@ def test_tokenizers_are_made_while_weights_are_read(
         begun.set()
         return blueprint.tokenizers["tokenizer"]()
 
-    def read(self: PartReader, name: str) -> Any:
+    def read(self: PartReader, names: Iterable[str]) -> Any:
         assert begun.wait(30), "it was left for later"
-        return reads(self, name)
+        return reads(self, names)
 
-    reads = PartReader.read
-    monkeypatch.setattr(PartReader, "read", read)
+    def refuse(tokenizer: object) -> None:
+        raise AssertionError("what reads prompts is made beside the reading too")
+
+    reads = PartReader.read_all
+    monkeypatch.setattr(PartReader, "read_all", read)
+    monkeypatch.setattr("worker.engine.conditioning.tokens.reading_all_words", refuse)
     begins_first = dataclasses.replace(blueprint, tokenizers={"tokenizer": tokenizer})
     Loading(begins_first, Device.choose("cpu", "float32")).read()

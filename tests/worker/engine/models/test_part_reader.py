@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from latentry.errors import ConfigurationError
 from worker.engine.device import Device
+from worker.engine.models.loading import part_reader
 from worker.engine.models.loading.part_reader import PartReader
 from worker.engine.models.part import Part
 from worker.engine.models.weights import stored_in
@@ -65,6 +70,60 @@ def test_what_is_read_does_not_depend_on_how_many_threads_read_it(tmp_path: Path
     (one, digests), (other, others) = found
     assert digests == others
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_part_is_made_while_those_before_it_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "x.safetensors"
+    save_file({"weight": torch.ones(2, 3)}, file)
+    made = threading.Event()
+
+    def second() -> torch.nn.Module:
+        made.set()
+        return torch.nn.Linear(3, 2, bias=False)
+
+    def read(*given: Any) -> Any:
+        assert made.wait(30), "it is made later"
+        return reads(*given)
+
+    reads = part_reader._read
+    monkeypatch.setattr(part_reader, "_read", read)
+    weights = stored_in(file)[0]
+    first = Part("vae", lambda: torch.nn.Linear(3, 2, bias=False), weights)
+    parts = {"vae": first, "unet": Part("unet", second, weights)}
+    found = PartReader(parts, Device.choose("cpu", "float32"), threads=1).read_all(parts)
+    assert all(torch.equal(one.weight, torch.ones(2, 3)) for one in found.values())
+
+
+def test_nothing_more_is_read_once_a_part_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "x.safetensors"
+    save_file({f"{n}.weight": torch.ones(n + 1, 300) for n in range(20)}, file)
+    refused, seen = threading.Event(), []
+
+    def refuse() -> torch.nn.Module:
+        raise ConfigurationError("another network")
+
+    def read(*given: Any) -> Any:
+        seen.append(given)
+        assert refused.wait(30)
+        return reads(*given)
+
+    def shut_down(pool: ThreadPoolExecutor, **options: Any) -> None:
+        shuts_down(pool, wait=False, **options)
+        refused.set()
+        shuts_down(pool)
+
+    reads, shuts_down = part_reader._read, ThreadPoolExecutor.shutdown
+    monkeypatch.setattr(part_reader, "_read", read)
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", shut_down)
+    weights = stored_in(file)[0]
+    parts = {"vae": Part("vae", _twenty_layers, weights), "unet": Part("unet", refuse, weights)}
+    with pytest.raises(ConfigurationError, match="another network"):
+        PartReader(parts, Device.choose("cpu", "float32"), threads=1).read_all(parts)
+    assert len(seen) <= 1
 
 
 def _twenty_layers() -> torch.nn.Module:

@@ -22,7 +22,7 @@ from tests.worker.engine import tiny
 from worker.engine import attempts
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed
-from worker.engine.models.part import Part
+from worker.engine.models.loading.part_reader import PartReader
 from worker.engine.models.served_model import RETRY_S, TURN_S, Residency
 from worker.engine.models.sources.folder import blueprint_from_folder
 
@@ -203,7 +203,7 @@ def test_others_step_on_while_a_model_is_read(
     """However slow the disk is."""
     disk = threading.Event()
     engine, backend = serving(2)
-    monkeypatch.setattr(Part, "read", _slowly(Part.read, disk))
+    monkeypatch.setattr(PartReader, "read_all", _slowly(PartReader.read_all, disk))
     engine.submit(tiny.order("a", model="a", num_inference_steps=20))
     engine.submit(tiny.order("c", model="c"))
     steps = 0
@@ -218,9 +218,9 @@ def test_others_step_on_while_a_model_is_read(
 
 
 def _slowly(read: Callable, disk: threading.Event) -> Callable:
-    def wait_and_read(part: object, *arguments: object) -> object:
+    def wait_and_read(reader: object, *arguments: object) -> object:
         assert disk.wait(60)
-        return read(part, *arguments)
+        return read(reader, *arguments)
 
     return wait_and_read
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import BinaryIO, Final
 
+from latentry.sources import Simulation, Source
 from worker.engine.file_state import FileState, file_state
 from worker.engine.models.safetensors_header import TensorInfo, read_header
 
@@ -31,6 +32,16 @@ class EarlyDigests:
         self._thread = Thread(target=self._run, name="early digests", daemon=True)
 
     @classmethod
+    def begun(cls, models: Iterable[Source]) -> "EarlyDigests | None":
+        """Of the one that is loaded first, in the background already; None if it is not here."""
+        first = next((one for one in models if not isinstance(one, Simulation)), None)
+        if not isinstance(first, Path):
+            return None
+        found = cls.of(first)
+        found.start()
+        return found
+
+    @classmethod
     def of(cls, model: Path) -> "EarlyDigests":
         """Of a single file, or of a folder's parts where there is no choice of precisions."""
         try:
@@ -48,7 +59,8 @@ class EarlyDigests:
     def stop(self) -> None:
         """What is not hashed by now is left to whoever reads it."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def find(self, file: Path, begin: int, end: int) -> str | None:
         """The hash in hex of these bytes of a file, if it is still the one that was hashed."""

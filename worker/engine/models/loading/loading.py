@@ -11,6 +11,7 @@ import torch
 
 from latentry.errors import ConfigurationError, JobFailed, LatentryError, Unavailable
 from latentry.errors.frames import without_frames
+from worker.engine.conditioning import reading_all_words
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
@@ -89,11 +90,13 @@ class Loading:
                 for name, make in self._blueprint.tokenizers.items()
             }
             words = beside.map(lambda tokenizer: vocabulary(tokenizer()), made.values())
-            networks = {name: self._reader.read(name) for name in self._blueprint.parts}
+            read = beside.map(lambda tokenizer: reading_all_words(tokenizer()), made.values())
+            networks = self._reader.read_all(self._blueprint.parts)
         blueprint = replace(self._blueprint, tokenizers=made)
         found = fingerprints(blueprint, networks, self._reader.digests, words)
         slim = slimmed(networks, self._at, self._reader.read)
-        self._loaded = LoadedModel.assemble(blueprint, slim, self._at, *found)
+        readers = dict(zip(made, read, strict=True))
+        self._loaded = LoadedModel.assemble(blueprint, slim, self._at, *found, readers)
 
     def loaded(self) -> LoadedModel:
         """The model, ready to draw, once it is read; raises what reading ended with otherwise."""

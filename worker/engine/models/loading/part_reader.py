@@ -1,11 +1,11 @@
 """The parts of a model out of their files, tensor by tensor, each on to where it belongs."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
@@ -21,6 +21,9 @@ from worker.engine.models.weights import StoredTensor, in_order
 
 # What is read at once, then digested and converted while the processor's cache still has it.
 _PIECE_BYTES: Final = 2**20
+
+# Weights by name as they will be, each with the digest of what its file has.
+_Read: TypeAlias = dict[str, "Future[tuple[torch.Tensor, str]]"]
 
 
 class PartReader:
@@ -47,27 +50,39 @@ class PartReader:
 
     def read(self, name: str) -> nn.Module:
         """A part, on its device. Raises ConfigurationError, also if its files have changed."""
-        part, at = self._parts[name], home(name, self._at)
-        at = replace(at, dtype=part.dtype_in(at.dtype))
-        module = part.read(partial(self._tensors, name, at))
+        return self.read_all([name])[name]
+
+    def read_all(self, names: Iterable[str]) -> dict[str, nn.Module]:
+        """Parts by name. Each network is made while those before it are read."""
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reading")
+        try:
+            begun = {name: self._begin(pool, name) for name in names}
+            return {name: self._end(name, *one) for name, one in begun.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _begin(self, pool: Executor, name: str) -> tuple[nn.Module, _Read]:
+        """A part without weights, and what each weight will be."""
+        module, stored = self._parts[name].fitted()
+        read = partial(_read, self._where(name), self._early)
+        return module, {one: pool.submit(read, stored[one]) for one in in_order(stored)}
+
+    def _end(self, name: str, module: nn.Module, weights: _Read) -> nn.Module:
+        read = {one: future.result() for one, future in weights.items()}
+        digests = {one: told for one, (_, told) in read.items()}
+        if self.digests.setdefault(name, digests) != digests:
+            raise ConfigurationError(
+                f"The files of the {name} have changed since it was loaded; restart the worker."
+            )
+        weights.clear()
+        self._parts[name].filled(module, {one: tensor for one, (tensor, _) in read.items()})
         for buffer in module.buffers():  # those that no file has
-            buffer.data = buffer.data.to(at.device)
+            buffer.data = buffer.data.to(self._where(name).device)
         return module
 
-    def _tensors(
-        self, part: str, at: Device, stored: Mapping[str, StoredTensor]
-    ) -> dict[str, torch.Tensor]:
-        names = in_order(stored)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="reading") as pool:
-            pairs = list(
-                pool.map(partial(_read, at, self._early), (stored[name] for name in names))
-            )
-        digests = {name: told for name, (_, told) in zip(names, pairs, strict=True)}
-        if self.digests.setdefault(part, digests) != digests:
-            raise ConfigurationError(
-                f"The files of the {part} have changed since it was loaded; restart the worker."
-            )
-        return {name: tensor for name, (tensor, _) in zip(names, pairs, strict=True)}
+    def _where(self, name: str) -> Device:
+        at = home(name, self._at)
+        return replace(at, dtype=self._parts[name].dtype_in(at.dtype))
 
 
 def _read(at: Device, early: EarlyDigests, stored: StoredTensor) -> tuple[torch.Tensor, str]:
