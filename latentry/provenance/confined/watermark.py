@@ -33,9 +33,8 @@ def embed(pixels: Array, payload: int) -> Array:
     """RGB bytes [height, width, 3] with a payload of 16 bits, at 40 dB or better."""
     height, width, _ = pixels.shape
     tile = _patterns()[0].copy()
-    for number, value in enumerate(_bytes(payload)):
-        down, right = _shift(value)
-        tile += _tiled(number + 1)[TILE - down :, TILE - right :][:TILE, :TILE]
+    for number, value in enumerate(_bytes(payload), 1):
+        tile += _shifted(number, value)
     noise = np.tile(tile, (-(-height // TILE), -(-width // TILE)))[:height, :width]
     noise = noise * _strength(pixels)
     noise *= _RMS / max(float(np.sqrt(np.mean(noise * noise))), 1e-6)
@@ -99,9 +98,15 @@ def _patterns() -> tuple[Array, ...]:
     return tuple(made)
 
 
+def _shifted(number: int, value: int) -> Array:
+    """A pattern as far shifted as says this value."""
+    down, right = _shift(value)
+    return _tiled(number)[TILE - down :, TILE - right :][:TILE, :TILE]
+
+
 @cache
 def _tiled(number: int) -> Array:
-    """A pattern twice on each axis: whatever it is rolled by is a part of this."""
+    """A pattern twice on each axis: all its shifts are parts of this."""
     return np.tile(_patterns()[number], (2, 2))
 
 
