@@ -46,7 +46,7 @@ class Storage:
                 obstore.put(self.store, key, data, attributes=_attributes(key))
             else:
                 obstore.put(self.store, key, data)  # LocalStore stages the file and renames it
-                _flush(self.root / key, self.root)
+                _flush(str(self.root), key)
 
     def get(self, key: str) -> bytes:
         """The bytes under `key`. Raises FileNotFound."""
@@ -99,9 +99,10 @@ class Storage:
 
     def _is_ours(self, key: str) -> bool:
         # A symbolic link in the directory must not lead out of it.
-        return is_key(key) and (
-            self.root is None or (self.root / key).resolve().is_relative_to(self.root)
-        )
+        if not is_key(key) or self.root is None:
+            return is_key(key)
+        root = os.path.join(self.root, "")
+        return os.path.realpath(root + key).startswith(root)
 
     def _keys(self, *, prefix: str | None = None, before: datetime | None = None) -> list[str]:
         with _translated():
@@ -125,12 +126,13 @@ def _attributes(key: str) -> dict[str, str]:
     }
 
 
-def _flush(path: Path, root: Path) -> None:
+def _flush(root: str, key: str) -> None:
     # The ledger says `succeeded` right after, so a power failure must not leave an empty file.
     # What was deleted in the meantime needs no flushing.
+    parts = key.split("/")
     with suppress(FileNotFoundError):
-        for at in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
-            descriptor = os.open(at, os.O_RDONLY)
+        for depth in range(len(parts), -1, -1):  # the file, then each folder that has the other
+            descriptor = os.open("/".join((root, *parts[:depth])), os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
