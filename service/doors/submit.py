@@ -52,8 +52,12 @@ async def submit(
     admitted = await admitted_to(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
     admitted = moderated.admitted
-    job = await _new_job(gateway, caller, request, moderated, ref)
-    job = replace(job, idempotency_key=idempotency_key or "", notify_as=notify_as)
+    job = _new_job(gateway, caller, request, moderated, ref)
+    if notify_as:
+        job = replace(job, notify_as=notify_as)
+    if idempotency_key:  # the hash is of use with one only
+        body_hash = await _body_hash(request)
+        job = replace(job, idempotency_key=idempotency_key, body_hash=body_hash)
     if all(file.file for file in found.files.values()):
         return await _create(gateway, caller, job, admitted)
     # What can refuse the request or find its job comes before its pictures are fetched and decoded.
@@ -110,7 +114,7 @@ async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
 async def _possible(
     gateway: Gateway, caller: Caller, request: Request, moderated: Moderated
 ) -> WaitEstimate:
-    job = await _new_job(gateway, caller, request, moderated)
+    job = _new_job(gateway, caller, request, moderated)
     return await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
 
 
@@ -125,7 +129,7 @@ async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admit
     return accepted
 
 
-async def _new_job(
+def _new_job(
     gateway: Gateway,
     caller: Caller,
     request: Request,
@@ -138,7 +142,6 @@ async def _new_job(
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
         ttl_ms=_keep_s(gateway.settings, request) * 1000,
-        body_hash=await _body_hash(request),
         account=caller.account,
         price=admitted.price,
         weight=caller.weight,
