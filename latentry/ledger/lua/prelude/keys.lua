@@ -26,8 +26,12 @@ local function now_us()
   return time[1] * 1000000 + time[2]
 end
 
+-- Read once in a script.
+local began_ms
+
 local function now_ms()
-  return math.floor(now_us() / 1000)
+  began_ms = began_ms or math.floor(now_us() / 1000)
+  return began_ms
 end
 
 local function field(ref, name)
