@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -62,7 +63,7 @@ class _Connections:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._idle: list[AbstractConnection] = []
+        self._idle = _idle.setdefault(pool, [])
 
     def execute(self, commands: Sequence[tuple[Any, ...]], *, is_binary: bool = False) -> list[Any]:
         """The answer or the error of each, in one round trip. Raises RedisError without answers."""
@@ -87,6 +88,10 @@ class _Connections:
         except IndexError:
             connection: AbstractConnection = self._pool.get_connection()
             return connection
+
+
+# Of each pool, as several ledgers may have one.
+_idle: WeakKeyDictionary[ConnectionPool, list[AbstractConnection]] = WeakKeyDictionary()
 
 
 def _answer(connection: AbstractConnection, *, is_binary: bool) -> Any:

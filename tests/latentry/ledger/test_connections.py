@@ -85,3 +85,11 @@ def test_after_an_outage_the_next_command_is_answered(
     taken.port = port
     assert ledger.run(commands.get(refs[0])).ref == refs[0]
     ledger.close()
+
+
+def test_ledgers_of_one_client_share_its_connections(ledger: Ledger) -> None:
+    ledger.run(commands.check_writable())
+    before = ids(ledger)
+    for _ in range(200):  # a client has a hundred at most
+        assert Ledger(ledger.client, ledger.root).run(commands.check_writable())
+    assert ids(ledger) == before

@@ -79,20 +79,20 @@ def test_what_is_not_whole_yet_is_no_file(local_settings: Settings) -> None:
 def test_folders_that_are_removed_while_a_file_is_written_are_made_again(
     local_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[str] = []
-    makedirs = os.makedirs
+    lost: list[str] = []
+    mkdir = os.mkdir
 
-    def lose_once(folder: str, **how: bool) -> None:
-        makedirs(folder, **how)
-        made.append(folder)
-        if len(made) == 1:
+    def lose_once(folder: str, mode: int = 0o777) -> None:
+        mkdir(folder, mode)
+        if folder.endswith("job-1") and not lost:
             os.rmdir(folder)
+            lost.append(folder)
 
     storage = open_storage(local_settings)
-    monkeypatch.setattr(os, "makedirs", lose_once)
+    monkeypatch.setattr(os, "mkdir", lose_once)
     storage.put(KEY, b"picture")
     assert storage.get(KEY) == b"picture"
-    assert len(made) == 2
+    assert lost
 
 
 def test_a_link_out_of_the_directory_is_not_followed(
