@@ -75,19 +75,21 @@ class _Connections:
             return [_answer(connection, is_binary=is_binary) for _ in commands]
 
         try:
-            return connection.retry.call_with_retry(round_trip, lambda _: connection.disconnect())
+            answers: list[Any] = connection.retry.call_with_retry(
+                round_trip, lambda _: connection.disconnect()
+            )
+            return answers
         except BaseException:  # nobody reads what may still come
             connection.disconnect()
             raise
         finally:
             self._idle.append(connection)
 
-    def _taken(self) -> AbstractConnection:
+    def _taken(self) -> Any:
         try:
             return self._idle.pop()
         except IndexError:
-            connection: AbstractConnection = self._pool.get_connection()
-            return connection
+            return self._pool.get_connection()
 
 
 # Of each pool, as several ledgers may have one.

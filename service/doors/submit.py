@@ -52,12 +52,8 @@ async def submit(
     admitted = await admitted_to(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
     admitted = moderated.admitted
-    job = _new_job(gateway, caller, request, moderated, ref)
-    if notify_as:
-        job = replace(job, notify_as=notify_as)
-    if idempotency_key:  # the hash is of use with one only
-        body_hash = await _body_hash(request)
-        job = replace(job, idempotency_key=idempotency_key, body_hash=body_hash)
+    job = replace(_new_job(gateway, caller, request, moderated, ref), notify_as=notify_as)
+    job = await _with_key(job, request, idempotency_key)
     if all(file.file for file in found.files.values()):
         return await _create(gateway, caller, job, admitted)
     # What can refuse the request or find its job comes before its pictures are fetched and decoded.
@@ -155,6 +151,13 @@ def _new_job(
         image_rules=moderated.image_rules,
         applied=moderated.applied,
     )
+
+
+async def _with_key(job: NewJob, request: Request, key: str | None) -> NewJob:
+    """The job as it is found by its idempotency key; a hash is of use with one only."""
+    if not key:
+        return job
+    return replace(job, idempotency_key=key, body_hash=await _body_hash(request))
 
 
 async def _body_hash(request: Request) -> str:
