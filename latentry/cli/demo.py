@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from latentry.cli.drawing.formats import FORMATS
 from latentry.cli.drawing.results import refuse_unwritable
 from latentry.cli.exits import Exit
 from latentry.cli.serve import say
@@ -18,9 +19,13 @@ from latentry.settings import Settings
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Output file.")] = Path("demo.png"),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", dir_okay=False, help="Output file.")
+    ] = Path("demo.png"),
 ) -> None:
     """Start the service on free ports, generate a sheet of six images, and stop."""
+    if output.suffix.lower() not in FORMATS:
+        raise typer.BadParameter(f"--output {output} must end in {', '.join(FORMATS)}.")
     refuse_unwritable(output)
     env = demo_sheet.demo_env(os.environ)
     finished = signals.run(_demo(Settings.from_env(env), output))

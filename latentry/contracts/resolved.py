@@ -172,6 +172,8 @@ class ResolvedRequest(ResponseModel):
 
     def of_image(self, index: int) -> "ResolvedRequest":
         """The request that makes its `index`-th image alone."""
+        if self.n == 1 and index == 0:
+            return self
         seeds: dict[str, int | None] = {"seed": self.seed_of(index), "n": 1}
         if self.variation_strength:
             seeds["variation_seed"] = self.variation_seed_of(index)

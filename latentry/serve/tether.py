@@ -25,6 +25,10 @@ from typing import IO
 ORPHANED_GRACE_S = 5.0
 # How long to wait for the last lines of a command after its end.
 LAST_LINES_S = 1.0
+# Lines that come within this time are passed on together: to wake up for each of a busy command's
+# would take processor time from it.
+TOGETHER_S = 0.02
+PIPE_BYTES = 64 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -73,12 +77,25 @@ def _release(child: subprocess.Popen[bytes], orphaned: threading.Event, grace_s:
     _kill_group()
 
 
-def _relay(lines: IO[bytes], name: str) -> None:
-    for line in lines:
-        # The reader may be gone; the command must not block on that.
-        with contextlib.suppress(OSError):
-            sys.stdout.buffer.write(f"{name:<8}| ".encode() + line.rstrip(b"\n") + b"\n")
-            sys.stdout.buffer.flush()
+def _relay(output: IO[bytes], name: str) -> None:
+    start, rest = f"{name:<8}| ".encode(), bytearray()
+    while piece := os.read(output.fileno(), PIPE_BYTES):
+        ended, newline, begun = piece.rpartition(b"\n")
+        if newline:
+            lines, rest = (rest + ended).split(b"\n"), bytearray()
+            _write(b"".join(start + line + b"\n" for line in lines))
+        rest += begun
+        if len(piece) < PIPE_BYTES:  # else the command may be waiting for us
+            time.sleep(TOGETHER_S)
+    if rest:
+        _write(start + rest + b"\n")
+
+
+def _write(lines: bytes) -> None:
+    # The reader may be gone; the command must not block on that.
+    with contextlib.suppress(OSError):
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
 
 
 def _kill_group() -> None:

@@ -16,6 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, S3Store
 
 from latentry.errors import FileNotFound, StorageUnavailable
+from latentry.storage import local
 from latentry.storage.object_keys import content_type_of, is_key, is_prefix
 
 _PIECE_BYTES: Final = 256 * 1024
@@ -45,8 +46,7 @@ class Storage:
             if self.root is None:
                 obstore.put(self.store, key, data, attributes=_attributes(key))
             else:
-                obstore.put(self.store, key, data)  # LocalStore stages the file and renames it
-                _flush(self.root / key, self.root)
+                local.write(str(self.root), key, data)
 
     def get(self, key: str) -> bytes:
         """The bytes under `key`. Raises FileNotFound."""
@@ -99,9 +99,10 @@ class Storage:
 
     def _is_ours(self, key: str) -> bool:
         # A symbolic link in the directory must not lead out of it.
-        return is_key(key) and (
-            self.root is None or (self.root / key).resolve().is_relative_to(self.root)
-        )
+        if not is_key(key) or self.root is None:
+            return is_key(key)
+        root = os.path.join(self.root, "")
+        return os.path.realpath(root + key).startswith(root)
 
     def _keys(self, *, prefix: str | None = None, before: datetime | None = None) -> list[str]:
         with _translated():
@@ -123,18 +124,6 @@ def _attributes(key: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, max-age=31536000, immutable",
     }
-
-
-def _flush(path: Path, root: Path) -> None:
-    # The ledger says `succeeded` right after, so a power failure must not leave an empty file.
-    # What was deleted in the meantime needs no flushing.
-    with suppress(FileNotFoundError):
-        for at in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
-            descriptor = os.open(at, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 @contextmanager

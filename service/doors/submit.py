@@ -54,7 +54,7 @@ async def submit(
         if known := await _repeated(gateway, caller, request, idempotency_key, refused):
             return Accepted(known, is_new=False)
         raise
-    job = replace(job, idempotency_key=idempotency_key or "", notify_as=notify_as)
+    job = await _under_key(replace(job, notify_as=notify_as), request, idempotency_key)
     if all(file.file for file in found.files.values()):
         return await _create(gateway, caller, job, admitted)
     # What can refuse the request or find its job comes before its pictures are fetched and decoded.
@@ -107,7 +107,7 @@ async def _admitted(
     found = await _found(gateway, caller, request)
     admitted = await admitted_to(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
-    job = await _new_job(gateway, caller, request, moderated, ref)
+    job = _new_job(gateway, caller, request, moderated, ref)
     return found, moderated.admitted, job
 
 
@@ -121,7 +121,7 @@ async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
 async def _possible(
     gateway: Gateway, caller: Caller, request: Request, moderated: Moderated
 ) -> WaitEstimate:
-    job = await _new_job(gateway, caller, request, moderated)
+    job = _new_job(gateway, caller, request, moderated)
     return await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
 
 
@@ -136,7 +136,7 @@ async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admit
     return accepted
 
 
-async def _new_job(
+def _new_job(
     gateway: Gateway,
     caller: Caller,
     request: Request,
@@ -149,7 +149,6 @@ async def _new_job(
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
         ttl_ms=_keep_s(gateway.settings, request) * 1000,
-        body_hash=await _body_hash(request),
         account=caller.account,
         price=admitted.price,
         weight=caller.weight,
@@ -172,6 +171,13 @@ async def _repeated(
     if key is None or isinstance(refused, LedgerUnavailable):
         return None
     return await idempotency.find(gateway, caller.tenant, key, await _body_hash(request))
+
+
+async def _under_key(job: NewJob, request: Request, key: str | None) -> NewJob:
+    """The job as it is found by its idempotency key; a hash is of use with one only."""
+    if not key:
+        return job
+    return replace(job, idempotency_key=key, body_hash=await _body_hash(request))
 
 
 async def _body_hash(request: Request) -> str:

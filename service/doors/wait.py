@@ -53,7 +53,7 @@ async def created_and_ended_or_canceled(
     hub = gateway.event_hub
     with hub.expecting(ref) as expected:
         accepted = await submitted
-        found = expected if accepted.record else Subscription(with_transient=False)
+        found = expected if accepted.record else Subscription(ends_only=True)
         # Closing it ends the wait, which canceling may not (see `service.background`).
         leaving = asyncio.create_task(_disconnected(request))
         leaving.add_done_callback(lambda _: found.close())

@@ -69,16 +69,16 @@ class EventHub:
         *,
         after: str = "",
         within_s: float | None = None,
-        with_transient: bool = True,
+        ends_only: bool = False,
         expected: Subscription | None = None,
     ) -> AsyncGenerator[JobUpdate]:
         """A job's updates after an event id.
 
         Ends with the job's terminal event, when the job is deleted, after `within_s`, or at
-        `close`. Steps and previews are left out unless `with_transient`. `expected`: what
+        `close`. `ends_only`: what comes before its end may be left out. `expected`: what
         `expecting` gave before the job was created.
         """
-        last, subscription = after, expected or Subscription(with_transient=with_transient)
+        last, subscription = after, expected or Subscription(ends_only=ends_only)
         with self._subscribed(ref, subscription, within_s):
             while not subscription.is_closed:
                 has_gap, events, transient = await subscription.take()
@@ -96,8 +96,8 @@ class EventHub:
 
     @contextmanager
     def expecting(self, ref: JobRef) -> Iterator[Subscription]:
-        """Subscribe to a job before it is created, so that its stream need not be read."""
-        subscription = Subscription(with_transient=False, has_gap=False)
+        """Subscribe to the end of a job before it is created: its stream need not be read."""
+        subscription = Subscription(ends_only=True, has_gap=False)
         with self._subscribed(ref, subscription):
             yield subscription
 
@@ -105,7 +105,7 @@ class EventHub:
         self, ref: JobRef, *, within_s: float, expected: Subscription | None = None
     ) -> None:
         """Return when the job has ended, after `within_s` seconds, or at `close`."""
-        updates = self.follow(ref, within_s=within_s, with_transient=False, expected=expected)
+        updates = self.follow(ref, within_s=within_s, ends_only=True, expected=expected)
         async with aclosing(updates):
             async for _ in updates:
                 pass

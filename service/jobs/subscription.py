@@ -20,12 +20,13 @@ class Pending(NamedTuple):
 class Subscription:
     """Updates that one reader has yet to read.
 
-    It begins with a gap, as nothing was read yet, unless its job is yet to be created.
+    It begins with a gap, as nothing was read yet, unless its job is yet to be created. `ends_only`:
+    of what arrives only a terminal event is kept, and wakes the reader.
     """
 
-    def __init__(self, *, with_transient: bool = True, has_gap: bool = True) -> None:
+    def __init__(self, *, ends_only: bool = False, has_gap: bool = True) -> None:
         self.is_closed = False
-        self._with_transient = with_transient
+        self._ends_only = ends_only
         self._has_gap = False
         self._events: deque[LedgerEvent] = deque()
         self._transient: dict[int | None, TransientUpdate] = {}
@@ -36,10 +37,12 @@ class Subscription:
     def put(self, update: JobUpdate) -> None:
         """Add an update; past MAX_EVENTS durable events mark a gap instead."""
         if not isinstance(update, LedgerEvent):
-            if not self._with_transient:
+            if self._ends_only:
                 return
             image = None if isinstance(update, StepUpdate) else update.preview.index
             self._transient[image] = update
+        elif self._ends_only and not update.type.is_terminal:
+            return
         elif len(self._events) < MAX_EVENTS:
             self._events.append(update)
         else:

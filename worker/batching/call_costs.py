@@ -151,14 +151,16 @@ class Costs:
         near = self._nearest(key)
         if near is None:
             return lambda rows: _NOMINAL_S * (1 + rows / LONE_ROWS) / 2
-        curve, ratio = self._curves[near], key.area / near.area
-        return lambda rows: curve.seconds(rows * ratio)
+        seconds, ratio = self._curves[near].by_rows(), key.area / near.area
+        return lambda rows: seconds(rows * ratio)
 
     def _nearest(self, key: BatchKey) -> BatchKey | None:
         """The kind of call that is most like this one, if any was ever made: of its model first.
 
         Those of the background are like those of their own tool that do the same, and no others.
         """
+        if (known := key.cost_key) in self._curves:
+            return known
         own = (key.model, key.operation) if key.background else None
         alike = [
             one

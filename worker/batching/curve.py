@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 # Other load on the machine makes calls slower, never faster: a faster call is believed at once.
@@ -48,20 +49,28 @@ class Curve:
 
     def seconds(self, rows: float) -> float:
         """The estimate for a call of so many rows."""
+        return self.by_rows()(rows)
+
+    def by_rows(self) -> Callable[[float], float]:
+        """The estimates for calls of any numbers of rows, by what is known now."""
         times = self._known()
         known = sorted(times)
-        at = bisect_left(known, rows)
-        if at == len(known):
-            first, last = known[0], known[-1]
-            rise = times[last] - times[first]
-            slope = rise / (last - first) if rise else times[last] / last / 2
-            return times[last] + max(0.0, slope) * (rows - last)
-        if known[at] == rows or at == 0:
-            # Fewer rows than ever measured count as the fewest measured: too long, never too short.
-            return times[known[at]]
-        low, high = known[at - 1], known[at]
-        share = (rows - low) / (high - low)
-        return times[low] * (1 - share) + times[high] * share
+
+        def seconds(rows: float) -> float:
+            at = bisect_left(known, rows)
+            if at == len(known):
+                first, last = known[0], known[-1]
+                rise = times[last] - times[first]
+                slope = rise / (last - first) if rise else times[last] / last / 2
+                return times[last] + max(0.0, slope) * (rows - last)
+            if known[at] == rows or at == 0:
+                # Fewer than ever measured count as the fewest measured: too long, never too short.
+                return times[known[at]]
+            low, high = known[at - 1], known[at]
+            share = (rows - low) / (high - low)
+            return times[low] * (1 - share) + times[high] * share
+
+        return seconds
 
     def _known(self) -> dict[int, float]:
         if not self.measured:

@@ -55,6 +55,9 @@ class BatchKey:
         Other weights of the same shapes take the same time. Strict calls have curves of their own,
         and so have seamless ones, whatever their directions: they are never compiled.
         """
+        is_plain = self.interval == 1 and not self.adapters
+        if is_plain and self.seamless in (Seamless.NONE, Seamless.BOTH):
+            return self
         seamless = Seamless.BOTH if self.seamless is not Seamless.NONE else Seamless.NONE
         return replace(self, interval=1, adapters=(), seamless=seamless)
 

@@ -32,6 +32,8 @@ class Inputs:
 
     def prepare(self, job: ClaimedJob) -> None:
         """Give a job what it starts from, or end it early. Raises StorageUnavailable."""
+        if not files(job.lease.record.request):  # as of most jobs
+            return
         try:
             job.canvases = self.load(job.lease)
             job.manifests = self._manifests(job.lease)

@@ -16,9 +16,10 @@ def pictures(request: BaseModel) -> dict[str, Any]:
     References where the request is a client's; files where its omitted fields are filled in.
     """
     found = {name: one for name in FIELDS if (one := getattr(request, name, None)) is not None}
-    for name in type(request).model_fields:
-        for number, entry in enumerate(_entries(request, name)):
-            found |= {f"{name}/{number}/{own}": one for own, one in pictures(entry).items()}
+    for name, value in vars(request).items():
+        if value and isinstance(value, tuple):  # few are
+            for number, entry in enumerate(_entries(request, name)):
+                found |= {f"{name}/{number}/{own}": one for own, one in pictures(entry).items()}
     return found
 
 

@@ -42,6 +42,8 @@ def steps_before(fraction: float, steps: int) -> int:
 
     A whole number that floats miss by their last bits, such as 100 times 0.29, is that number.
     """
+    if fraction in (0, 1):  # nearly always
+        return steps * int(fraction)
     return math.floor(round(steps * fraction, 6))
 
 

@@ -33,14 +33,17 @@ def embed(pixels: Array, payload: int) -> Array:
     """RGB bytes [height, width, 3] with a payload of 16 bits, at 40 dB or better."""
     height, width, _ = pixels.shape
     tile = _patterns()[0].copy()
-    for pattern, value in zip(_patterns()[1:], _bytes(payload), strict=True):
-        tile += np.roll(pattern, _shift(value), (0, 1))
+    for number, value in enumerate(_bytes(payload), 1):
+        tile += _shifted(number, value)
     noise = np.tile(tile, (-(-height // TILE), -(-width // TILE)))[:height, :width]
     noise = noise * _strength(pixels)
     noise *= _RMS / max(float(np.sqrt(np.mean(noise * noise))), 1e-6)
     marked = np.empty_like(pixels, order="C")
     for top in range(0, height, band := max(1, _BAND // width)):
-        levels = np.repeat(noise[top : top + band], 3, 1)
+        quiet = noise[top : top + band]
+        levels = np.empty((len(quiet), 3 * width), np.float32)
+        for channel in range(3):  # in half the time of np.repeat
+            levels[:, channel::3] = quiet
         levels += pixels[top : top + band].reshape(len(levels), -1)
         levels += 0.5
         np.clip(levels, 0, 255, out=levels)
@@ -95,6 +98,18 @@ def _patterns() -> tuple[Array, ...]:
     return tuple(made)
 
 
+def _shifted(number: int, value: int) -> Array:
+    """A pattern as far shifted as says this value."""
+    down, right = _shift(value)
+    return _tiled(number)[TILE - down :, TILE - right :][:TILE, :TILE]
+
+
+@cache
+def _tiled(number: int) -> Array:
+    """A pattern twice on each axis: all its shifts are parts of this."""
+    return np.tile(_patterns()[number], (2, 2))
+
+
 @cache
 def _spectrum(number: int) -> Array:
     return _phases(_patterns()[number])
@@ -106,8 +121,9 @@ def _strength(pixels: Array) -> Array:
     height, width = luma.shape
     busy = np.abs(np.diff(luma, axis=0, append=luma[-1:]))
     busy += np.abs(np.diff(luma, axis=1, append=luma[:, -1:]))
-    padded = np.pad(busy, ((0, -height % 8), (0, -width % 8)), mode="edge")
-    blocks = _block_means(padded)
+    if height % 8 or width % 8:
+        busy = np.pad(busy, ((0, -height % 8), (0, -width % 8)), mode="edge")
+    blocks = _block_means(busy)
     strength = np.clip(blocks / max(float(blocks.mean()), 0.5), 0.5, 2)
     return np.repeat(np.repeat(strength, 8, 0), 8, 1)[:height, :width]
 

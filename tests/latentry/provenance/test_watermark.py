@@ -81,6 +81,13 @@ def test_equal_pictures_get_equal_pixels() -> None:
     assert np.array_equal(embed(photo(7), 9), embed(photo(7).copy(), 9))
 
 
+@pytest.mark.parametrize("payload", [0, 0x0F70, 0xFFFF])
+def test_patterns_are_shifted_as_numpy_rolls_them(payload: int) -> None:
+    for number, value in enumerate(watermark._bytes(payload), 1):
+        rolled = np.roll(watermark._patterns()[number], watermark._shift(value), (0, 1))
+        assert np.array_equal(watermark._shifted(number, value), rolled)
+
+
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_the_confined_detector_finds_it_in_a_file(form: str) -> None:
     file = io.BytesIO()

@@ -57,6 +57,21 @@ def test_lines_carry_the_name_and_the_exit_code_comes_through(tether):
     assert process.wait() == 7
 
 
+def test_lines_are_whole_however_they_come(tether):
+    long = "x" * 200_000  # more than a pipe holds
+    code = f"""
+import sys, os
+os.write(1, b"be"); os.write(1, b"gun\\n\\n")
+print("x" * {len(long)})
+for number in range(5_000): print(number)
+print("end", end="")
+"""
+    process = tether(code)
+    lines = process.stdout.read().splitlines()
+    written = ["begun", "", long, *map(str, range(5_000)), "end"]
+    assert lines == [f"child   | {line}" for line in written]
+
+
 def test_it_is_told_to_stop_by_a_byte_and_sends_sigterm(tether):
     code = (
         "import os, signal, sys\n"

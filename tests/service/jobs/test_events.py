@@ -199,11 +199,12 @@ def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledg
         assert [event.type for event in watch.rest()] == ["running", "image", "succeeded"]
 
 
-async def test_waiting_for_the_end_is_not_woken_by_steps() -> None:
-    subscription, ref = Subscription(with_transient=False), JobRef("default", "gen_1")
+async def test_waiting_for_the_end_is_woken_by_nothing_else() -> None:
+    subscription, ref = Subscription(ends_only=True), JobRef("default", "gen_1")
     await subscription.take()
     end = LedgerEvent(ref, "1-0", EventType.SUCCEEDED, {})
     waiting = asyncio.create_task(subscription.take())
+    subscription.put(LedgerEvent(ref, "0-1", EventType.RUNNING, {}))
     subscription.put(StepUpdate(ref, Progress(step=1, steps=2)))
     await asyncio.wait([waiting], timeout=0)
     assert not waiting.done()

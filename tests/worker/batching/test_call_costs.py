@@ -145,6 +145,15 @@ def test_a_size_never_measured_is_judged_by_the_nearest() -> None:
     assert costs.cap(large) < costs.cap(KEY)
 
 
+def test_a_size_that_was_measured_is_judged_by_itself_and_not_by_its_like() -> None:
+    costs = measured(line(1.0, 0.5))
+    lying = BatchKey("model", 4, 16, 1)
+    for _ in range(2):
+        costs.observe(lying, 2, 7.0)
+    assert costs.seconds(KEY, 2) == pytest.approx(2.0)
+    assert costs.seconds(lying, 2) == pytest.approx(7.0)
+
+
 def test_a_model_never_measured_has_a_cap_all_the_same() -> None:
     assert 2 <= Costs().cap(BatchKey("new", 64, 64, 1)) <= 32
 

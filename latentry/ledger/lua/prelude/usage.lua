@@ -9,16 +9,19 @@ local CHARGED = 'charged'
 -- Of an output that is words: no image, and paid for as one.
 local CAPTION = 'caption'
 
-local function add_usage(tenant, payer, day, what, amount, ttl)
+local function add_usage(tenant, payer, day, amounts, ttl)
   local usage = key('usage', tenant, day)
-  redis.call('HINCRBY', usage, payer .. ':' .. what, amount)
+  for what, amount in pairs(amounts) do
+    redis.call('HINCRBY', usage, payer .. ':' .. what, amount)
+  end
   redis.call('PEXPIRE', usage, ttl)
 end
 
 -- Rules that were met today, each as {its name, what it did}.
 local function count_rules(tenant, payer, ttl, applied)
   for _, one in ipairs(applied) do
-    add_usage(tenant, payer, math.floor(now_ms() / DAY_MS), 'rule:' .. one[1] .. ':' .. one[2], 1, ttl)
+    local rule = { ['rule:' .. one[1] .. ':' .. one[2]] = 1 }
+    add_usage(tenant, payer, math.floor(now_ms() / DAY_MS), rule, ttl)
   end
 end
 
@@ -51,7 +54,7 @@ local function open_account(ref, tenant, account)
   redis.call('HSET', key('job', ref), 'payer', account.payer, 'charged', account.step_pixels,
     'charged_day', day, 'image_step_pixels', account.image_step_pixels,
     'usage_ttl_ms', account.usage_ttl_ms)
-  add_usage(tenant, account.payer, day, 'charged', account.step_pixels, account.usage_ttl_ms)
+  add_usage(tenant, account.payer, day, { charged = account.step_pixels }, account.usage_ttl_ms)
   if account.max_jobs > 0 then
     redis.call('SADD', key('active', tenant, account.payer), ref)
   end
@@ -77,12 +80,10 @@ local function close_account(ref, to)
     end
   end
   local made, day = (images + others) * each, math.floor(now_ms() / DAY_MS)
-  add_usage(tenant, payer, day, to, 1, ttl)
-  add_usage(tenant, payer, day, 'images', images, ttl)
-  add_usage(tenant, payer, day, 'step_pixels', made, ttl)
+  add_usage(tenant, payer, day, { [to] = 1, images = images, step_pixels = made }, ttl)
   local is_running = redis.call('ZSCORE', key('leases'), ref)
   if made < tonumber(charged) and not (is_running and (to == 'canceled' or to == 'expired')) then
-    add_usage(tenant, payer, charged_day, 'charged', made - charged, ttl)
+    add_usage(tenant, payer, charged_day, { charged = made - charged }, ttl)
   end
   redis.call('SREM', key('active', tenant, payer), ref)
 end

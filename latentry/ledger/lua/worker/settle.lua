@@ -9,14 +9,13 @@
 --   waiting_cost, weights
 -- Returns 1 if it has ended so, also when repeated; 0 if the lease is lost.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
-local known = redis.call('HMGET', key('job', ref), 'state', 'fence')
-if known[1] == to and known[2] == fence then
+local state, held, finish_by = fields(ref, 'state', 'fence', 'finish_by_ms')
+if state == to and held == fence then
   return 1
 end
-if not holds(ref, fence) then
+if state ~= 'running' or held ~= fence then
   return 0
 end
-local finish_by = field(ref, 'finish_by_ms')
 if finish_by and now_ms() >= tonumber(finish_by) then -- no sweep has seen it yet
   expire(ref)
   return 0
