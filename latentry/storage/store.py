@@ -16,7 +16,6 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, S3Store
 
 from latentry.errors import FileNotFound, StorageUnavailable
-from latentry.storage import local
 from latentry.storage.object_keys import content_type_of, is_key, is_prefix
 
 _PIECE_BYTES: Final = 256 * 1024
@@ -46,7 +45,8 @@ class Storage:
             if self.root is None:
                 obstore.put(self.store, key, data, attributes=_attributes(key))
             else:
-                local.write(str(self.root), key, data)
+                obstore.put(self.store, key, data)  # LocalStore stages the file and renames it
+                _flush(str(self.root), key)
 
     def get(self, key: str) -> bytes:
         """The bytes under `key`. Raises FileNotFound."""
@@ -124,6 +124,19 @@ def _attributes(key: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, max-age=31536000, immutable",
     }
+
+
+def _flush(root: str, key: str) -> None:
+    # The ledger says `succeeded` right after, so a power failure must not leave an empty file.
+    # What was deleted in the meantime needs no flushing.
+    parts = key.split("/")
+    with suppress(FileNotFoundError):
+        for depth in range(len(parts), -1, -1):  # the file, then each folder that has the other
+            descriptor = os.open("/".join((root, *parts[:depth])), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager
