@@ -72,7 +72,8 @@ async def images_read(given: T) -> T:
     elif isinstance(given, Mapping):
         read = {name: await images_read(one) for name, one in given.items()}
     elif isinstance(given, list | tuple):
-        read = type(given)([await images_read(one) for one in given])
+        read = [await images_read(one) for one in given]
+        read = tuple(read) if isinstance(given, tuple) else read  # of named ones a plain one
     return cast(T, read)
 
 

@@ -13,7 +13,8 @@ const HOLD_S = 30;
 const POLL_S = 0.5;
 
 /** The seconds that a wait may take. Throws a LatentryError for what is no number of them. */
-export function boundOf({ timeout = Infinity }: Waiting): number {
+export function boundOf(options: Waiting): number {
+  const timeout = options.timeout ?? Infinity; // JavaScript may say null
   if (timeout >= 0) return timeout; // NaN is not
   throw new LatentryError(`timeout must be 0 or more seconds, not ${timeout}.`, "invalid_request");
 }

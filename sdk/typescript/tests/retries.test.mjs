@@ -70,8 +70,10 @@ test("what is no number of seconds is refused before anything is sent", async ()
     assert.throws(() => scripted([], { retries: { outage: timeout } }), { code: "configuration" });
   }
   assert.throws(() => scripted([], { timeout: 0 }), { code: "configuration" });
-  const { client } = scripted([json(JOB)], { timeout: Infinity });
+  const { client, sent } = scripted([json(JOB)], { timeout: Infinity });
   assert.equal((await client.wait("gen_1", { timeout: Infinity })).id, "gen_1");
+  await client.wait("gen_1", { timeout: null }); // as JavaScript may say it
+  assert.deepEqual(sent.map(({ url }) => new URL(url).searchParams.get("wait")), ["30", "30"]);
 });
 
 test("what an attempt without an answer has deleted is deleted", async () => {

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import threading
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -90,6 +91,11 @@ async def test_an_asyncio_client_awaits_the_images_that_it_is_given(monkeypatch,
         }
     assert bool(read_in) is (of != "its own")
     assert threading.get_ident() not in read_in
+
+
+async def test_a_named_tuple_is_a_field_of_an_asyncio_client_too():
+    size = namedtuple("Size", "height width")
+    assert await images_read({"target_size": size(64, 128)}) == {"target_size": (64, 128)}
 
 
 def test_keyframes_may_be_prompts():
