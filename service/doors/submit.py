@@ -12,7 +12,13 @@ from latentry.contracts import (
     ResolvedPicture,
     Webhook,
 )
-from latentry.errors import InvalidRequest, LatentryError, LedgerUnavailable, UrlNotAllowed
+from latentry.errors import (
+    InvalidRequest,
+    LatentryError,
+    LedgerUnavailable,
+    PromptRefused,
+    UrlNotAllowed,
+)
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
@@ -167,8 +173,11 @@ def _new_job(
 async def _repeated(
     gateway: Gateway, caller: Caller, request: Request, key: str | None, refused: LatentryError
 ) -> JobRef | None:
-    """The job that a repeat of a refused request has already. Raises IdempotencyConflict."""
-    if key is None or isinstance(refused, LedgerUnavailable):
+    """The job that a repeat of a refused request has already. Raises IdempotencyConflict.
+
+    What a rule refuses is refused, and counted, whatever was accepted before it was made.
+    """
+    if key is None or isinstance(refused, LedgerUnavailable | PromptRefused):
         return None
     return await idempotency.find(gateway, caller.tenant, key, await _body_hash(request))
 

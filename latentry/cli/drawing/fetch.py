@@ -22,7 +22,7 @@ def fetch(
     api_key: ApiKey = None,
 ) -> None:
     """Wait for a job and save its images."""
-    refuse_unwritable(output)  # what can be said without the service
+    refuse_unwritable(output, ())  # what can be said before its images are known
     with connect(url, api_key) as client:
         job: Job = client.get(job_id)
         refuse_unwritable(output, [job.request.pictures])

@@ -214,6 +214,22 @@ async def test_a_repetition_under_an_idempotency_key_is_counted_once(
     assert row["rules"] == {"swamps": {"flag": 1}}
 
 
+async def test_a_repeat_of_what_a_rule_forbids_by_now_is_refused_and_counted(
+    client: httpx.AsyncClient, settings: Settings, worker: FakeWorker
+) -> None:
+    headers = {"Idempotency-Key": "k"}
+    made = create_app(settings.model_copy(update={"rules": None}))
+    async with (
+        made.router.lifespan_context(made),
+        httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://gateway") as free,
+    ):
+        assert (await free.post("/v1/generations", json=FROG, headers=headers)).status_code == 202
+    answer = await client.post("/v1/generations", json=FROG, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "prompt_refused")
+    [row] = (await client.get("/v1/usage")).json()["data"]
+    assert row["rules"] == {"frogs": {"refuse": 1}}
+
+
 @pytest.fixture
 async def openai(app: FastAPI) -> AsyncIterator[Callable[..., Any]]:
     transport = httpx.ASGITransport(app)
