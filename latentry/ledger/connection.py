@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
-from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -63,7 +62,8 @@ class _Connections:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._idle = _idle.setdefault(pool, [])
+        # Kept by the pool: several ledgers may have it, and connections refer to it.
+        self._idle: list[AbstractConnection] = vars(pool).setdefault("latentry_idle", [])
 
     def execute(self, commands: Sequence[tuple[Any, ...]], *, is_binary: bool = False) -> list[Any]:
         """The answer or the error of each, in one round trip. Raises RedisError without answers."""
@@ -71,6 +71,8 @@ class _Connections:
         connection = self._taken()
 
         def round_trip() -> list[Any]:
+            # Sending would connect too, but try it several times in each of our tries.
+            connection.connect_check_health(check_health=False, retry_socket_connect=False)
             connection.send_packed_command(packed)
             return [_answer(connection, is_binary=is_binary) for _ in commands]
 
@@ -90,10 +92,6 @@ class _Connections:
             return self._idle.pop()
         except IndexError:
             return self._pool.get_connection()
-
-
-# Of each pool, as several ledgers may have one.
-_idle: WeakKeyDictionary[ConnectionPool, list[AbstractConnection]] = WeakKeyDictionary()
 
 
 def _answer(connection: AbstractConnection, *, is_binary: bool) -> Any:

@@ -85,7 +85,8 @@ def _relay(output: IO[bytes], name: str) -> None:
             lines, rest = (rest + ended).split(b"\n"), bytearray()
             _write(b"".join(start + line + b"\n" for line in lines))
         rest += begun
-        if len(piece) < PIPE_BYTES:  # else the command may be waiting for us
+        # Pages of a pipe are not always full, so one that holds half may take no more.
+        if len(piece) < PIPE_BYTES // 2:  # else the command may be waiting for us
             time.sleep(TOGETHER_S)
     if rest:
         _write(start + rest + b"\n")

@@ -1,8 +1,12 @@
 """Threads use connections again, and lose nothing when one of them is lost."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import pytest
+from redis.connection import Connection
 from redis.exceptions import ResponseError
 
 from latentry.errors import LedgerUnavailable
@@ -93,3 +97,35 @@ def test_ledgers_of_one_client_share_its_connections(ledger: Ledger) -> None:
     for _ in range(200):  # a client has a hundred at most
         assert Ledger(ledger.client, ledger.root).run(commands.check_writable())
     assert ids(ledger) == before
+
+
+def test_a_server_that_is_not_reached_is_tried_as_often_as_the_settings_say(
+    settings: Settings, refs: list[JobRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as often in each of the tries: a try takes seconds, and leases do not wait."""
+    ledger = Ledger.open(settings, retries=2)
+    ledger.run(commands.get(refs[0]))
+    ledger._connections._idle[0].disconnect()
+    tries = []
+
+    def time_out(connection: Connection) -> NoReturn:
+        tries.append(connection)
+        raise TimeoutError
+
+    with monkeypatch.context() as away:
+        away.setattr(Connection, "_connect", time_out)
+        with pytest.raises(LedgerUnavailable):
+            ledger.run(commands.get(refs[0]))
+    assert len(tries) == 3
+    assert ledger.run(commands.get(refs[0])).ref == refs[0]
+    ledger.close()
+
+
+def test_a_client_that_nobody_has_any_more_is_forgotten(settings: Settings) -> None:
+    ledger = Ledger.open(settings)
+    ledger.run(commands.check_writable())
+    pool = weakref.ref(ledger.client.connection_pool)
+    ledger.close()
+    del ledger
+    gc.collect()
+    assert pool() is None

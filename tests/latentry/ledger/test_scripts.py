@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 
 from latentry.ledger import Ledger
 from latentry.ledger.redis_keys import KEYS
@@ -37,6 +38,16 @@ def test_the_prelude_defines_one_name_at_a_time_and_does_nothing() -> None:
     assert {line for line in begins if not re.match(r"local (function )?\w+( =|\(|$)", line)} <= {
         "end", "}",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", ["'job', false", "'queue', 'm', false", "'a', 'b', 'c', false"])
+def test_a_missing_field_is_no_part_of_a_key(parts: str, ledger: Ledger) -> None:
+    prelude = source("gateway/reserve_bell").partition("\nlocal function key(")
+    definition = prelude[1] + prelude[2].partition("\nend\n")[0] + "\nend\n"
+    code = f"local ROOT = 'root'{definition}"
+    assert ledger.client.eval(f"{code}return key('job', 'ref')", 0) == "root:job:ref"
+    with pytest.raises(ResponseError, match="concatenate"):
+        ledger.client.eval(f"{code}return key({parts})", 0)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -5,6 +6,7 @@ import sys
 
 import pytest
 
+from latentry.serve import tether as tethers
 from latentry.serve.child import STOP, TETHER
 from tests.latentry.serve.processes import ends, lives, read_until
 
@@ -70,6 +72,23 @@ print("end", end="")
     lines = process.stdout.read().splitlines()
     written = ["begun", "", long, *map(str, range(5_000)), "end"]
     assert lines == [f"child   | {line}" for line in written]
+
+
+@pytest.mark.parametrize("length", [4, 300, 2100, 5000])
+def test_nobody_sleeps_while_a_full_pipe_stops_the_command(length, monkeypatch, capsysbinary):
+    naps = []
+    monkeypatch.setattr(tethers.time, "sleep", naps.append)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    line, count = b"x" * (length - 1) + b"\n", 0
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writing, line) == length:
+            count += 1
+    os.close(writing)
+    with os.fdopen(reading, "rb") as output:
+        tethers._relay(output, "child")
+    assert naps == []
+    assert capsysbinary.readouterr().out.count(b"child   | " + line) == count
 
 
 def test_it_is_told_to_stop_by_a_byte_and_sends_sigterm(tether):

@@ -5,13 +5,14 @@
 local ROOT = KEYS[1]
 local CHANNELS = KEYS[2]
 
--- In one concatenation, without a table: a job's way takes some two hundred of them.
+-- In one concatenation, without a table: a job's way takes some two hundred of them. A field that is
+-- missing is false: that is an error, and no other key.
 local function key(name, one, two, three)
-  if three then
+  if three ~= nil then
     return ROOT .. ':' .. name .. ':' .. one .. ':' .. two .. ':' .. three
-  elseif two then
+  elseif two ~= nil then
     return ROOT .. ':' .. name .. ':' .. one .. ':' .. two
-  elseif one then
+  elseif one ~= nil then
     return ROOT .. ':' .. name .. ':' .. one
   end
   return ROOT .. ':' .. name
