@@ -6,10 +6,9 @@ from typing import Any, Generic, Self, TypeVar
 
 import redis
 import redis.asyncio
-from hiredis import pack_command
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.client import NEVER_DECODE
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from latentry.errors import LatentryError
@@ -37,6 +36,10 @@ class Command(Generic[T]):
     is_binary: bool = False
 
 
+def _options(command: Command[T]) -> dict[str, Any]:
+    return {NEVER_DECODE: []} if command.is_binary else {}
+
+
 # A silently dropped connection must not block its caller for ever, as it does by default.
 _ANSWER_S = 5.0
 _CONNECTION: dict[str, Any] = {
@@ -53,54 +56,6 @@ def _channels(client: "redis.Redis | redis.asyncio.Redis", root: str) -> str:
     return redis_keys.channels(root, client.get_connection_kwargs().get("db") or 0)
 
 
-class _Connections:
-    """Runs Redis commands of threads, each time over a connection that was used before, if any.
-
-    redis-py's pool takes, checks and returns one for each command, which takes a worker longer than
-    all else of it. That a connection is lost is found when a command fails, which is sent again.
-    """
-
-    def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
-        # Kept by the pool: several ledgers may have it, and connections refer to it.
-        self._idle: list[AbstractConnection] = vars(pool).setdefault("latentry_idle", [])
-
-    def execute(self, commands: Sequence[tuple[Any, ...]], *, is_binary: bool = False) -> list[Any]:
-        """The answer or the error of each, in one round trip. Raises RedisError without answers."""
-        packed = [b"".join(map(pack_command, commands))]
-        connection = self._taken()
-
-        def round_trip() -> list[Any]:
-            # Sending would connect too, but try it several times in each of our tries.
-            connection.connect_check_health(check_health=False, retry_socket_connect=False)
-            connection.send_packed_command(packed)
-            return [_answer(connection, is_binary=is_binary) for _ in commands]
-
-        try:
-            answers: list[Any] = connection.retry.call_with_retry(
-                round_trip, lambda _: connection.disconnect()
-            )
-            return answers
-        except BaseException:  # nobody reads what may still come
-            connection.disconnect()
-            raise
-        finally:
-            self._idle.append(connection)
-
-    def _taken(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._pool.get_connection()
-
-
-def _answer(connection: AbstractConnection, *, is_binary: bool) -> Any:
-    try:
-        return connection.read_response(disable_decoding=is_binary)
-    except ResponseError as error:
-        return error
-
-
 class Ledger:
     """The ledger for threads. Raises LedgerUnavailable if Redis does not answer, or LedgerFull."""
 
@@ -108,7 +63,7 @@ class Ledger:
         self.client = client
         self.root = root
         self.channels = _channels(client, root)
-        self._connections = _Connections(client.connection_pool)
+        self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
     def open(cls, settings: Settings, *, retries: int = _RETRIES) -> Self:
@@ -132,11 +87,13 @@ class Ledger:
 
         Raises LedgerUnavailable if no answer came: any number of them may have been run.
         """
-        assert not any(one.is_binary for one in commands), "all are answered in text"
-        try:
-            answers = self._connections.execute(
-                [("EVALSHA", digest(one.script), *self._words(one)) for one in commands]
+        pipeline = self.client.pipeline(transaction=False)
+        for one in commands:
+            pipeline.execute_command(  # type: ignore[no-untyped-call]
+                "EVALSHA", digest(one.script), *self._words(one)
             )
+        try:
+            answers = pipeline.execute(raise_on_error=False)
         except RedisError as error:
             if (unavailable := outage(error)) is None:
                 raise
@@ -157,21 +114,15 @@ class Ledger:
             raise outage(said) or said
         return command.read(said)
 
-    def _evaluate(self, command: Command[T]) -> Any:
-        args, is_binary = self._words(command), command.is_binary
-        try:
-            return self._execute("EVALSHA", digest(command.script), *args, is_binary=is_binary)
-        except NoScriptError:  # a fresh server, or one that was restarted
-            return self._execute("EVAL", source(command.script), *args, is_binary=is_binary)
-
-    def _execute(self, *words: str | int | bytes, is_binary: bool = False) -> Any:
-        [answer] = self._connections.execute([words], is_binary=is_binary)
-        if isinstance(answer, RedisError):
-            raise answer
-        return answer
-
     def _words(self, command: Command[T]) -> tuple[str | int | bytes, ...]:
         return 2, self.root, self.channels, *command.args
+
+    def _evaluate(self, command: Command[T]) -> Any:
+        args, options = self._words(command), _options(command)
+        try:
+            return self._execute("EVALSHA", digest(command.script), *args, **options)
+        except NoScriptError:  # a fresh server, or one that was restarted
+            return self._execute("EVAL", source(command.script), *args, **options)
 
     def close(self) -> None:
         """Close the connections."""
