@@ -218,7 +218,7 @@ async def test_a_repeat_of_what_a_rule_forbids_by_now_is_refused_and_counted(
     client: httpx.AsyncClient, settings: Settings, worker: FakeWorker
 ) -> None:
     headers = {"Idempotency-Key": "k"}
-    made = create_app(settings.model_copy(update={"rules": None}))
+    made = create_app(settings.model_copy(update={"rules": ""}))
     async with (
         made.router.lifespan_context(made),
         httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://gateway") as free,
