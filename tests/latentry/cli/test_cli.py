@@ -578,7 +578,7 @@ def test_a_sheet_that_could_not_be_saved_is_refused_before_it_is_drawn(
 ):
     (tmp_path / "folder").mkdir()
     drawn = []
-    monkeypatch.setattr("latentry.cli.serve._demo", lambda *_: drawn.append(output))
+    monkeypatch.setattr("latentry.cli.demo._demo", lambda *_: drawn.append(output))
     monkeypatch.setattr("latentry.cli.serve.signals.run", bool)
     assert latentry("demo", "-o", output)[0] == 2
     assert not drawn
