@@ -147,7 +147,7 @@ async def test_an_upload_without_a_key_gets_401_whatever_its_size(client, ledger
 
 
 async def test_an_upload_is_one_of_a_keys_requests(client, ledger) -> None:
-    key = issue(ledger, allowance=Allowance(per_minute=60, burst=2))
+    key = issue(ledger, allowance=Allowance(per_minute=1, burst=2))
     for status in (201, 201, 429):
         answer = await client.post("/v1/files", content=PICTURE, headers=PNG | bearer(key))
         assert answer.status_code == status, answer.text

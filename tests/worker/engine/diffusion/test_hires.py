@@ -93,7 +93,10 @@ def test_so_it_does_with_every_family_each_pass_conditioned_on_its_own_size(
     engine: Engine, reference: Stock, model: str, upscaler: str
 ) -> None:
     order = hires("job", model, "euler", hires={"upscaler": upscaler})
-    assert error(oracle.alone(engine, order), order, reference, engine) <= 1
+    # At zero SNR sigma begins at 4,096, beside which float32 keeps less of a picture: 1.5 where
+    # the CPU has AVX-512, whose sums are in another order.
+    allowed = 2 if model.endswith("zero_snr") else 1
+    assert error(oracle.alone(engine, order), order, reference, engine) <= allowed
 
 
 def test_a_seamless_one_is_seamless_in_both_passes(engine: Engine, reference: Stock) -> None:

@@ -134,7 +134,8 @@ def test_what_overflows_in_fp32_too_is_never_a_black_picture(
     [
         (MemoryError(), "out_of_memory"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "engine_error"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
+        (RuntimeError("shapes do not fit"), "engine_error"),
     ],
 )
 def test_if_the_second_decode_fails_so_does_the_picture_alone(
